@@ -1,0 +1,43 @@
+# Clarion: what one types here. `make run` and `make test` are all that a newcomer needs.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.installed
+
+.PHONY: run test check format build bench clean docs
+
+run: $(READY)            ## start a node with private stores and a development CA
+	$(BIN)/clarion serve
+
+test: $(READY)           ## every test
+	$(BIN)/python -m pytest -q
+
+check: $(READY)          ## format, lint, types, import direction, README commands, generated pages
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/unit/test_imports.py tests/unit/test_readme.py tests/unit/test_sizes.py \
+	    tests/unit/test_top_level.py tests/unit/ops/test_reference.py
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+build: $(READY)          ## compile the codec and the UDP transport again, in place
+	$(BIN)/python -c "from setuptools import setup; setup()" -q build_ext --inplace
+
+bench: $(READY)          ## CPU per REGISTER, call and MESSAGE, next to Kamailio where it is installed
+	$(BIN)/python -m loadtests.bench
+
+docs: $(READY)           ## write the pages that are generated
+	$(BIN)/clarion config reference > docs/reference/configuration.md
+
+clean:
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find cluster node relay ops tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find cluster node relay ops -name '*.so' -delete
+
+$(READY): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[embedded,test,dev]'
+	touch $@
