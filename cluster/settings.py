@@ -16,7 +16,8 @@ class RedisSettings(msgspec.Struct, kw_only=True, frozen=True):
         str,
         Meta(
             description="Where the store is: `redis://host:port/db`, `rediss://…` (TLS), "
-            "`sentinel://host:port,host:port/master`, `cluster://host:port,host:port`, or `embedded` for a private child process."
+            "`sentinel://host:port,host:port/master`, `cluster://host:port,host:port`, or "
+            "`embedded` for a private child process."
         ),
     ] = "embedded"
     username: Annotated[str, Meta(description="ACL user; empty for the default user.")] = ""

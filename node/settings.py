@@ -36,7 +36,8 @@ class NodeSettings(msgspec.Struct, kw_only=True, frozen=True):
         str,
         Meta(
             description="Address or name by which phones reach this node, shown in Via, Record-Route and "
-            "Path instead of the listening address, `host` or `host:port`; empty for the listening address itself."
+            "Path instead of the listening address, `host` or `host:port`; "
+            "empty for the listening address itself."
         ),
     ] = ""
     internal: Annotated[
