@@ -1,0 +1,77 @@
+"""One branch of a response context: a target, and the client transaction that asks it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from node.transaction.client_invite import InviteClient
+
+if TYPE_CHECKING:
+    from node.fork.response_context import ResponseContext
+    from node.fork.target import Target
+    from node.resolve.locator import Destination
+    from node.sip.codec import Message
+    from node.transaction.table import Client
+
+CANCELLED = 487
+TRY_NEXT = (408, 503)
+
+
+class Branch:
+    """Owner of a client transaction. `status` is 0 while no final response has come."""
+
+    __slots__ = (
+        "context", "target", "client", "status", "message", "provisional", "cancelled", "hops", "tried_tcp",
+    )  # fmt: skip
+
+    def __init__(self, context: ResponseContext, target: Target) -> None:
+        self.context = context
+        self.target = target
+        self.client: Client | None = None
+        self.status = 0
+        self.message: Message | None = None  # the final response, if one came
+        self.provisional = 0  # the highest provisional status so far
+        self.cancelled: bytes | None = None  # Reason lines, once it is to be cancelled
+        self.hops: tuple[Destination, ...] = ()  # further destinations to try (RFC 3263 4.3)
+        self.tried_tcp = False  # a request too long for UDP went by TCP first
+
+    def response(self, message: Message, now: float) -> None:
+        """From the client transaction."""
+        if message.status >= 200:
+            self.context.final(self, message, now)
+            return
+        first = not self.provisional
+        self.provisional = max(self.provisional, message.status)
+        if self.cancelled is None:
+            self.context.provisional(self, message, now)
+        elif first:
+            self._cancel_client(now)
+
+    def failed(self, status: int, reason: str, now: float) -> None:
+        """From the client transaction, or from who could not open one: tries the next hop."""
+        self.client = None
+        if self.cancelled is not None:
+            self.context.failed(self, CANCELLED, now)
+        elif self.hops and status in TRY_NEXT:
+            self.context.ask(self, now)
+        else:
+            self.context.failed(self, status, now)
+
+    def cancel(self, reason: bytes, now: float) -> None:
+        """Takes the branch back; before a provisional response it has to wait (9.1)."""
+        if self.cancelled is not None or self.status:
+            return
+        self.cancelled = reason
+        if self.client is None:
+            self.context.failed(self, CANCELLED, now)
+        elif self.provisional:
+            self._cancel_client(now)
+
+    def timer_c(self, now: float) -> None:
+        """RFC 3261 16.8: it rang too long without a final response."""
+        self.context.timed_out = True
+        self.cancel(b"", now)
+
+    def _cancel_client(self, now: float) -> None:
+        if isinstance(self.client, InviteClient) and self.cancelled is not None:
+            self.client.cancel(self.cancelled, now)

@@ -1,0 +1,233 @@
+"""The response context (RFC 3261 16.7): what becomes of one forwarded request.
+
+Rules, in the RFC's order:
+ 1. 100 stops here; other provisional responses pass while no final one has passed.
+ 2. A 2xx passes at once; to INVITE each further 2xx passes as well. The other branches
+    are cancelled with Reason SIP;cause=200 "Call completed elsewhere".
+ 3. A 6xx cancels all branches (Reason SIP;cause=600 "Busy Everywhere") and starts no
+    further group; it passes when the branches have ended. Option: no_global_decline.
+ 4. When all branches of a group have ended, or its time is over, the next group starts.
+ 5. An urgent failure (the caller can mend it: 401, 415, 488 ...) waits for the other devices
+    for a few seconds only (option urgent_timeout).
+ 6. When all have ended the best response passes (`best`), with the challenges of all
+    401 and 407 in it (step 7). A request other than INVITE is never answered 408 (RFC 4320).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from node.fork.best import best, towards_caller
+from node.fork.branch import Branch
+
+if TYPE_CHECKING:
+    from node.fork.settings import ForkTimers
+    from node.fork.target import Target
+    from node.request import Request
+    from node.sip.codec import Message
+
+COMPLETED_ELSEWHERE = b'Reason: SIP;cause=200;text="Call completed elsewhere"\r\n'
+BUSY_EVERYWHERE = b'Reason: SIP;cause=600;text="Busy Everywhere"\r\n'
+CHALLENGES = (("www-authenticate", b"WWW-Authenticate"), ("proxy-authenticate", b"Proxy-Authenticate"))
+
+
+class ResponseContext:
+    """Branches of one request. `ask(branch, now)` is who sends a branch on its way."""
+
+    __slots__ = (
+        "request", "timers", "ask", "ended", "branches", "waiting", "pending", "passed", "declined",
+        "cancelled", "timed_out", "urgent",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        request: Request,
+        timers: ForkTimers,
+        ask: Callable[[Branch, float], None],
+        ended: Callable[[ResponseContext, int, float], None],
+    ) -> None:
+        self.request = request
+        self.timers = timers
+        self.ask = ask
+        self.ended = ended  # told the final status once
+        self.branches: list[Branch] = []
+        self.waiting: list[list[Target]] = []  # groups not yet asked
+        self.pending = 0  # branches without a final response
+        self.passed = 0  # the final status that the caller has
+        self.declined = False
+        self.cancelled = False
+        self.urgent = False  # an urgent failure is held back
+        self.timed_out = False  # we cancelled a branch because nobody answered in time
+
+    def start(self, groups: list[list[Target]], now: float) -> None:
+        """Asks the first group; the others follow. An empty list is answered 480."""
+        self.waiting = groups
+        if self.request.invite:
+            self.timers.whole.restart(self, now, self._too_long)
+        self._go_on(now)
+
+    def add(self, targets: list[Target], now: float) -> None:
+        """Further branches at once."""
+        # All are counted before the first is asked: it may fail on the spot, and that
+        # must not look like the end of the group.
+        branches = [Branch(self, target) for target in targets]
+        self.branches += branches
+        self.pending += len(branches)
+        for branch in branches:
+            if not branch.status:
+                self.ask(branch, now)
+
+    def provisional(self, branch: Branch, message: Message, now: float) -> None:
+        """A provisional response of a branch."""
+        if self.request.invite:
+            self.timers.timer_c.restart(branch, now, branch.timer_c)
+        if message.status > 100 and not self.passed and not self.cancelled:
+            self.request.relay(message.status, message.pop_via(), now)
+
+    def final(self, branch: Branch, message: Message, now: float) -> None:
+        """A final response of a branch."""
+        status = message.status
+        if branch.status:  # a further 2xx of one branch (downstream forking)
+            if 200 <= status < 300:
+                self.request.relay(status, message.pop_via(), now)
+            return
+        branch.status = status
+        branch.message = message
+        if 200 <= status < 300:
+            self._settled(branch)
+            self._succeed(status, message, now)
+            return
+        if status >= 600 and not self.timers.no_global_decline and not self.declined:
+            self.declined = True
+            self.cancel_branches(BUSY_EVERYWHERE, now)
+        self._settled(branch)
+        if self.pending and self.request.invite and not self.urgent and self._is_urgent(status):
+            self.urgent = True
+            self.timers.urgent.restart(self, now, self._answer_urgent)
+        self._go_on(now)
+
+    def failed(self, branch: Branch, status: int, now: float) -> None:
+        """A branch ended without a response: `status` stands for it."""
+        if branch.status:
+            return
+        branch.status = status
+        self._settled(branch)
+        alternative = branch.target.alternative
+        if alternative is not None and not self.cancelled and not self.declined and not self.passed:
+            self.add([alternative], now)
+            return
+        self._go_on(now)
+
+    def cancel(self, reason: bytes, now: float) -> None:
+        """The caller cancelled; `reason` holds its Reason lines (RFC 3326)."""
+        if self.passed:
+            return
+        self.cancelled = True
+        self.waiting = []
+        self.cancel_branches(reason, now)
+        self._go_on(now)
+
+    def cancel_branches(self, reason: bytes, now: float) -> None:
+        """Takes back every branch that has no final response."""
+        if self.pending:
+            for branch in tuple(self.branches):
+                if not branch.status:
+                    branch.cancel(reason, now)
+
+    def _succeed(self, status: int, message: Message, now: float) -> None:
+        if self.passed and not self.request.invite:
+            return
+        self.request.relay(status, message.pop_via(), now)
+        self.waiting = []
+        if not self.passed:
+            self._pass(status, now)
+        if self.request.invite:
+            self.cancel_branches(COMPLETED_ELSEWHERE, now)
+
+    def _settled(self, branch: Branch) -> None:
+        self.pending -= 1
+        if self.passed and not self.pending:
+            self.branches = []  # breaks the cycle, so that a finished call needs no collector
+        if self.request.invite and branch.provisional:
+            self.timers.timer_c.stop(branch)
+
+    def _go_on(self, now: float) -> None:
+        if self.passed:
+            return
+        if self.waiting and not self.declined:
+            if not self.pending:
+                self._next_group(now)
+        elif not self.pending:
+            self._answer(now)
+
+    def _next_group(self, now: float) -> None:
+        group = self.waiting.pop(0)
+        if self.waiting:
+            self.timers.group.restart(self, now, self._group_is_over)
+        self.add(group, now)
+
+    def _group_is_over(self, now: float) -> None:
+        if self.waiting and not (self.passed or self.cancelled or self.declined):
+            self._next_group(now)
+
+    def _is_urgent(self, status: int) -> bool:
+        return status in self.timers.urgent_statuses or self.timers.all_urgent
+
+    def _answer_urgent(self, now: float) -> None:
+        """The caller can mend what one device asks for: it need not wait for the others."""
+        if not (self.passed or self.cancelled):
+            self.waiting = []
+            self._answer(now)
+            self.cancel_branches(b"", now)
+
+    def _answer(self, now: float) -> None:
+        request = self.request
+        answered = [branch for branch in self.branches if branch.status]
+        statuses = [branch.status for branch in answered]
+        if self.cancelled:
+            statuses = [487 if status in (408, 430, 503) else status for status in statuses]
+        elif self.timed_out:
+            statuses = [408 if status == 487 else status for status in statuses]
+        chosen = best(statuses)
+        if chosen < 0:
+            self._pass(480, now)
+            request.reply(480, now)
+            return
+        status = towards_caller(statuses[chosen])
+        message = answered[chosen].message
+        challenges = self._challenges(answered[chosen], status)
+        self._pass(status, now)
+        if status == 408 and not request.invite:
+            return  # RFC 4320 4.2
+        if message is None or message.status != status:
+            request.reply(status, now)
+        else:
+            request.relay(status, message.pop_via(challenges), now)
+
+    def _challenges(self, chosen: Branch, status: int) -> bytes:
+        """Challenges of the other branches, for the best 401 or 407 (16.7 step 7)."""
+        if status not in (401, 407) or len(self.branches) == 1:
+            return b""
+        lines = []
+        for branch in self.branches:
+            if branch is not chosen and branch.message is not None and branch.status in (401, 407):
+                for name, written in CHALLENGES:
+                    lines += [written + b": " + value + b"\r\n" for value in branch.message.all(name)]
+        return b"".join(lines)
+
+    def _pass(self, status: int, now: float) -> None:
+        self.passed = status
+        if not self.pending:
+            self.branches = []
+        if self.request.invite:
+            self.timers.whole.stop(self)
+            self.timers.group.stop(self)
+            self.timers.urgent.stop(self)
+        self.ended(self, status, now)
+
+    def _too_long(self, now: float) -> None:
+        """The call was not answered within its time: branches are cancelled, 408 at best."""
+        self.timed_out = True
+        self.waiting = []
+        self.cancel_branches(b"", now)

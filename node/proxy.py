@@ -1,0 +1,291 @@
+"""One SIP node: what the transports deliver, and who gets it.
+
+    bytes -> codec -> transaction table -> (new requests only) route -> fork -> flows
+
+This is the shell around the sans-IO core: it owns the clock, the one timer, the Tasks of
+requests that wait, and the counters; it decides nothing that a stage could decide.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from cluster.location.service import LocationService
+from cluster.membership import Members
+from node.branch_id import BranchIds
+from node.events import CallEnded, result_of
+from node.flows import Flows
+from node.fork.response_context import ResponseContext
+from node.fork.settings import ForkTimers
+from node.identity import Identity
+from node.record_route import RecordRoute
+from node.registrar.push import contacts_without_push, leaks_push
+from node.registrar.registrar import Registrar
+from node.request import Request
+from node.resolve.locator import Locator
+from node.route import Route, stage_list
+from node.settings import NodeRoomSettings
+from node.sip.codec import Message, parse
+from node.sip.errors import ParseError
+from node.stages.admission import Admission
+from node.stages.capabilities import Capabilities
+from node.stages.forward import Forward
+from node.stages.location import Location
+from node.stages.loose_route import LooseRoute
+from node.stages.sanity import Sanity
+from node.transaction.server_invite import PROCEEDING
+from node.transaction.table import TransactionTable
+from node.transaction.timers import Timers
+from node.transaction.timing import Timing
+from node.transport.flow import Flow
+from node.transport.token import FlowTokens
+from node.transport.transports import Transports
+
+log = logging.getLogger("clarion.node")
+
+TIMER_GRAIN = 0.01  # seconds between two looks at the deadlines
+KNOWN_METHODS = frozenset(
+    "INVITE ACK BYE CANCEL REGISTER OPTIONS MESSAGE SUBSCRIBE NOTIFY PUBLISH REFER INFO UPDATE PRACK".split()
+)
+
+
+class Proxy:
+    """Receiver of all messages of one node (`node.transport.receiver.Receiver`)."""
+
+    def __init__(
+        self,
+        settings: NodeRoomSettings,
+        *,
+        name: str,
+        epoch: str,
+        locations: LocationService,
+        members: Members,
+        tokens: FlowTokens,
+        locator: Locator,
+        loop: asyncio.AbstractEventLoop,
+        emit: Callable[[object], None],
+    ) -> None:
+        """`attach` must follow, once the listeners are open."""
+        self._settings = settings
+        self._name = name
+        self._epoch = epoch
+        self._locations = locations
+        self._members = members
+        self._tokens = tokens
+        self._locator = locator
+        self._loop = loop
+        self._emit = emit
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._armed: asyncio.TimerHandle | None = None
+        self._armed_for = float("inf")
+        self.timers = Timers(self._arm)
+        routing = settings.routing
+        timing = Timing(routing.t1, routing.t2, routing.t4)
+        self.table = TransactionTable(self.timers, timing, loop.time, settings.limits.transactions)
+        self._to_tag = b"c" + secrets.token_hex(4).encode()
+        self._tags = 0
+        self.requests: dict[str, int] = {}  # by method, unknown ones as "other"
+        self.refused: dict[int, int] = {}  # messages that could not be parsed, by status; 0 silent
+        self.calls: dict[int, int] = {}  # ended call set-ups by final status
+        self.errors = 0
+        self._route: Route | None = None
+
+    def attach(self, transports: Transports) -> None:
+        """Builds the stages over open listeners; from here on messages are served."""
+        settings = self._settings
+        retry_after = settings.limits.retry_after
+        self._transports = transports
+        self.identity = Identity(self._name, settings.node.domains, transports.listeners)
+        branch_ids = BranchIds()
+        self.admission = Admission(retry_after)
+        self.forward = Forward(
+            self.table,
+            ForkTimers(self.timers, settings.routing),
+            Flows(transports, self._tokens, self._members, self._epoch),
+            self._locator,
+            branch_ids,
+            RecordRoute(self._tokens),
+            self.spawn,
+            self._ended,
+            settings.transport.udp_mtu,
+        )
+        stages = stage_list(
+            Sanity(branch_ids),
+            self.admission,
+            LooseRoute(self.identity),
+            Capabilities(self.identity),
+            Registrar(
+                self.identity,
+                self._epoch,
+                self._locations,
+                self._tokens,
+                settings.registrar,
+                retry_after,
+                self._emit,
+            ),
+            Location(self.identity, self._locations, self._members, retry_after),
+            self.forward,
+        )
+        self._busy = b"Retry-After: %d\r\n" % retry_after
+        self._route = Route(stages, self.spawn, self._loop.time)
+
+    def received(self, raw: bytes, flow: Flow) -> None:
+        """One SIP message."""
+        if leaks_push(raw) and not raw.startswith(b"REGISTER "):
+            raw = contacts_without_push(raw)
+        try:
+            message = parse(raw)
+        except ParseError as error:
+            self.broken(error, flow)
+            return
+        now = self._loop.time()
+        if message.is_request:
+            self._request(message, flow, now)
+        else:
+            self.table.response(message, now)
+
+    def broken(self, error: ParseError, flow: Flow) -> None:
+        """A message that cannot be served: answered where RFC 3261 wants an answer."""
+        message = error.message
+        self.refused[error.status if message else 0] = self.refused.get(error.status if message else 0, 0) + 1
+        if message is not None:
+            flow.send(message.reply(error.status, error.reason, self._to_tag, flow.received, flow.rport))
+
+    def _request(self, message: Message, flow: Flow, now: float) -> None:
+        method = message.method
+        counted = method if method in KNOWN_METHODS else "other"
+        self.requests[counted] = self.requests.get(counted, 0) + 1
+        server = self.table.server(message.key)
+        if server is not None:
+            if method != "ACK":
+                server.retransmitted(now)
+                return
+            if server.acknowledged(now):
+                return
+        if not flow.reliable:
+            flow = self._reply_flow(message, flow)
+        if method == "ACK":
+            self._start(Request(message, flow, None, now, b""))
+        elif method == "CANCEL":
+            self._cancel(message, flow, now)
+        elif self.table.full:
+            flow.send(
+                message.reply(
+                    503, "Too many transactions", self._to_tag, flow.received, flow.rport, self._busy
+                )
+            )
+        else:
+            self._start(Request(message, flow, self.table.open(message, flow, now), now, self._tag()))
+
+    def _start(self, request: Request) -> None:
+        if self._route is None:
+            return
+        try:
+            self._route.run(request)
+        except Exception:
+            self._failed(request)
+
+    def _cancel(self, message: Message, flow: Flow, now: float) -> None:
+        """RFC 3261 9.2: answered here, and told to the INVITE it means."""
+        request = Request(message, flow, self.table.open(message, flow, now), now, self._tag())
+        invite = self.table.invite_of(message)
+        if invite is None:
+            request.reply(481, now)
+            return
+        request.reply(200, now)
+        if invite.state != PROCEEDING:
+            return
+        if invite.context is None:
+            invite.cancelled = True
+        else:
+            reason = b"".join(b"Reason: " + value + b"\r\n" for value in message.all("reason"))
+            invite.context.cancel(reason, now)
+
+    def _reply_flow(self, message: Message, flow: Flow) -> Flow:
+        """RFC 3261 18.2.2: without rport the answer goes to the port in Via, not to the source."""
+        port = message.via_port or 5060
+        if port == flow.rport or b";rport" in (message.first("via") or b"").lower():
+            return flow
+        host = flow.received.decode()
+        return self._transports.udp_flow(flow.listener.port, host, port)
+
+    def _ended(self, context: ResponseContext, status: int, now: float) -> None:
+        request = context.request
+        if request.invite and not request.message.to_tag:
+            self.calls[status] = self.calls.get(status, 0) + 1
+            message = request.message
+            self._emit(
+                CallEnded(
+                    call_id=message.call_id.decode("utf-8", "replace"),
+                    caller=message.from_uri.decode("utf-8", "replace"),
+                    callee=message.to_uri.decode("utf-8", "replace"),
+                    status=status,
+                    result=result_of(status),
+                    branches=len(context.branches),
+                )
+            )
+
+    def _tag(self) -> bytes:
+        self._tags += 1
+        return b"%b.%x" % (self._to_tag, self._tags)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Runs what has to wait; a failure is logged and counted, never lost."""
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self.errors += 1
+            log.error("A request failed inside the node", exc_info=task.exception())
+
+    def _failed(self, request: Request) -> None:
+        self.errors += 1
+        log.exception("%s failed inside the node", request.method)
+        request.reply(500, request.now)
+
+    def _arm(self, due: float) -> None:
+        if due >= self._armed_for:
+            return
+        if self._armed is not None:
+            self._armed.cancel()
+        self._armed_for = due
+        self._armed = self._loop.call_at(due, self._advance)
+
+    def _advance(self) -> None:
+        self._armed = None
+        now = self._loop.time()
+        due = self.timers.advance(now)
+        self._armed_for = float("inf")
+        if due != float("inf"):
+            self._arm(max(due, now + TIMER_GRAIN))
+
+    @property
+    def idle(self) -> bool:
+        """True when no request waits for its final response."""
+        return self.forward.active == 0 and not self._tasks
+
+    async def drain(self, timeout: float) -> bool:
+        """Takes no new calls and waits until the running ones are set up, `timeout` seconds
+        at most; False when some were not."""
+        self.admission.draining = True
+        end = self._loop.time() + timeout
+        while not self.idle:
+            if self._loop.time() >= end:
+                return False
+            await asyncio.sleep(0.05)
+        return True
+
+    async def close(self) -> None:
+        """Ends what still waits."""
+        if self._armed is not None:
+            self._armed.cancel()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)

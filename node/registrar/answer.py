@@ -1,0 +1,49 @@
+"""The 200 to a REGISTER: every binding of the address of record, and what we support."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from cluster.location.binding import Binding
+from cluster.location.service import Record
+from node.settings import RegistrarSettings
+from node.sip.codec import Message
+from node.sip.uri import parse_uri
+
+
+class RegisterAnswer:
+    """Writes the header lines of a 200."""
+
+    def __init__(self, settings: RegistrarSettings) -> None:
+        self._gruu = settings.gruu
+        routes = b"".join(b"Service-Route: <%b>\r\n" % route.encode() for route in settings.service_route)
+        supported = b"path, outbound, gruu" if settings.gruu else b"path, outbound"
+        self._tail = routes + b"Supported: " + supported + b"\r\n"
+
+    def lines(self, message: Message, record: Record, asked: Collection[str], now_ms: int) -> bytes:
+        """`asked` holds the keys of the bindings that this REGISTER named: only those are
+        listed with their push parameters, so that no device learns another one's token."""
+        gruu = self._gruu and b"gruu" in message.values("supported")
+        lines = [
+            self._contact(message, binding, binding.key in asked, gruu, now_ms) for binding in record.bindings
+        ]
+        if any(binding.reg_id and binding.key in asked for binding in record.bindings):
+            lines.append(b"Require: outbound\r\n")
+        lines += [b"Path: " + value + b"\r\n" for value in message.all("path")]
+        lines.append(self._tail)
+        return b"".join(lines)
+
+    def _contact(self, message: Message, binding: Binding, own: bool, gruu: bool, now_ms: int) -> bytes:
+        uri = binding.raw_uri if own and binding.raw_uri else binding.uri
+        left = max(1, round((binding.expires_at - now_ms) / 1000))
+        line = f"Contact: <{uri}>{binding.params};expires={left}"
+        if gruu and binding.instance:
+            line += f';pub-gruu="{public_gruu(message.to_uri, binding.instance)}"'
+        return line.encode() + b"\r\n"
+
+
+def public_gruu(to_uri: bytes, instance: str) -> str:
+    """The public GRUU of one device (RFC 5627 3.1): AOR plus its instance."""
+    uri = parse_uri(to_uri)
+    host = f"[{uri.host}]" if ":" in uri.host else uri.host
+    return f"{uri.scheme}:{uri.user}@{host};gr={instance.strip('<>')}"

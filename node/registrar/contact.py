@@ -1,0 +1,143 @@
+"""What a REGISTER asks for: its Contact values as changes of bindings (RFC 3261 10.3).
+
+Which device a Contact means: its instance with its reg-id (RFC 5626), else its push
+identity, else its `line` parameter, else the URI itself.
+"""
+
+from __future__ import annotations
+
+import re
+
+from cluster.location.binding import Binding
+from node.registrar.push import push_identity, push_parameters, without_push
+from node.settings import RegistrarSettings
+from node.sip.address import Address, parse_address
+from node.sip.codec import Message
+from node.sip.uri import Uri, parse_uri
+
+EXPIRES = re.compile(rb"[0-9]{1,10}")
+Q_VALUE = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
+LISTED_BY_US = frozenset(("expires", "pub-gruu", "temp-gruu", "temp-gruu-cookie"))
+
+
+class Refused(Exception):
+    """The REGISTER cannot be served: `status`, reason, and header lines for the answer."""
+
+    def __init__(self, status: int, reason: str, insert: bytes = b"") -> None:
+        super().__init__(reason)
+        self.status = status
+        self.insert = insert
+
+
+class Wanted:
+    """One Contact as asked for; `ttl` 0 removes the binding. Times are seconds."""
+
+    __slots__ = ("address", "uri", "ttl", "message_ttl", "q", "instance", "reg_id", "push", "prid")
+
+    def __init__(self, address: Address, default: int | None, settings: RegistrarSettings) -> None:
+        self.address = address
+        self.uri: Uri = parse_uri(address.uri)
+        if self.uri.scheme not in ("sip", "sips") or not self.uri.host:
+            raise Refused(400, f"Contact with a {self.uri.scheme} URI cannot be registered")
+        params = address.params
+        self.ttl = lifetime(params.get("expires"), default, settings)
+        self.message_ttl = max(self.ttl, _seconds(params.get("message-expires")) or 0) if self.ttl else 0
+        q = params.get("q") or "1"
+        if not Q_VALUE.fullmatch(q):
+            raise Refused(400, f"Contact with a bad q value {q[:16]}")
+        self.q = round(1000 * float(q))
+        self.instance = (params.get("+sip.instance") or "").strip('"')
+        reg_id = params.get("reg-id")
+        self.reg_id = 0
+        if reg_id is not None and self.instance:
+            if not reg_id.isdigit() or not 0 < int(reg_id[:10]) < 2**31:
+                raise Refused(400, f"Contact with a bad reg-id {reg_id[:16]}")
+            self.reg_id = int(reg_id)
+        self.push = push_parameters(self.uri)
+        self.prid = push_identity(self.push)
+
+    @property
+    def key(self) -> str:
+        """Names the device among the bindings of its address of record."""
+        if self.instance:
+            return f"{self.instance};reg-id={self.reg_id}" if self.reg_id else self.instance
+        if self.prid:
+            return "prid:" + self.prid
+        line = self.uri.params.get("line")
+        return "line:" + line if line else _text(without_push(self.address.uri))
+
+    def binding(self, message: Message, **held_by: str | bool | tuple[str, ...]) -> Binding:
+        """The binding to store; `held_by` says node, epoch, flow, reliable and path."""
+        return Binding(
+            key=self.key,
+            uri=_text(without_push(self.address.uri)),
+            params=_listed(self.address),
+            q=self.q,
+            expires_at=0,
+            message_expires_at=0,
+            registered_at=0,
+            call_id=_text(message.call_id),
+            cseq=message.cseq,
+            instance=self.instance,
+            reg_id=self.reg_id,
+            push=self.push,
+            prid=self.prid,
+            raw_uri=_text(self.address.uri) if self.push else "",
+            user_agent=(message.first("user-agent") or b"").decode("utf-8", "replace")[:128],
+            **held_by,  # type: ignore[arg-type]
+        )
+
+
+def read_contacts(message: Message, settings: RegistrarSettings) -> list[Wanted] | None:
+    """The Contacts of a REGISTER: None for the wildcard, [] when it only asks.
+
+    Raises Refused (400, 403, 423) or `node.sip.errors.ParseError`.
+    """
+    values = message.values("contact")
+    if not values:
+        return []
+    default = _header_expires(message)
+    if any(value.strip() == b"*" for value in values):
+        if len(values) > 1 or default != 0:
+            raise Refused(400, "Contact * needs Expires 0 and no other Contact")
+        return None
+    if len(values) > settings.max_contacts:
+        raise Refused(403, "Too many Contacts in one REGISTER")
+    return [Wanted(parse_address(value), default, settings) for value in values]
+
+
+def lifetime(asked: str | None, default: int | None, settings: RegistrarSettings) -> int:
+    """Seconds that a binding lives: its own expires, the Expires header, or our default."""
+    seconds = _seconds(asked)
+    if seconds is None:
+        seconds = settings.default_expires if default is None else default
+    if 0 < seconds < settings.min_expires:
+        raise Refused(423, "Interval Too Brief", b"Min-Expires: %d\r\n" % settings.min_expires)
+    return min(seconds, settings.max_expires)
+
+
+def _seconds(text: str | None) -> int | None:
+    """RFC 3261 10.2.1.1: a malformed value counts as absent (then 3600 or the default)."""
+    return min(int(text), 2**31) if text and EXPIRES.fullmatch(text.encode()) else None
+
+
+def _header_expires(message: Message) -> int | None:
+    value = message.first("expires")
+    return min(int(value), 2**31) if value and EXPIRES.fullmatch(value) else None
+
+
+def _listed(address: Address) -> str:
+    """Contact parameters to list back, without those that we write ourselves."""
+    kept = [(name, value) for name, value in address.params.items() if name not in LISTED_BY_US]
+    return "".join(f";{name}" if value is None else f";{name}={_quoted(name, value)}" for name, value in kept)
+
+
+def _quoted(name: str, value: str) -> str:
+    return value if value.startswith('"') or not name.startswith("+") else f'"{value}"'
+
+
+def _text(raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        raise Refused(400, "Contact or Call-ID is not UTF-8") from None

@@ -1,0 +1,53 @@
+"""Push parameters of a Contact URI: kept with the binding, never shown to others.
+
+RFC 8599 names pn-provider, pn-param and pn-prid; apps made for Flexisip send app-id,
+pn-type, pn-tok and texts, sounds and time-outs that all begin with pn-.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from node.sip.uri import Uri
+
+LEGACY = frozenset(("app-id",))
+_CONTACT_ROW = re.compile(
+    rb"^(?:contact|m)[ \t]*:[^\r\n]*(?:\r\n[ \t][^\r\n]*)*", re.IGNORECASE | re.MULTILINE
+)
+_IN_URI = re.compile(rb";(?:pn-[^;=>\s,?]*|app-id)(?:=[^;>\s,?]*)?", re.IGNORECASE)
+
+
+def is_push(name: str) -> bool:
+    """True for a URI parameter that only concerns waking (name in lower case)."""
+    return name.startswith("pn-") or name in LEGACY
+
+
+def push_parameters(uri: Uri) -> dict[str, str]:
+    """The push parameters of a Contact URI, by name."""
+    return {name: value or "" for name, value in uri.params.items() if is_push(name)}
+
+
+def push_identity(push: Mapping[str, str]) -> str:
+    """One string per push address: two bindings with the same one are the same phone."""
+    if push.get("pn-prid"):
+        return f"{push.get('pn-provider', '')}:{push.get('pn-param', '')}:{push['pn-prid']}"
+    if push.get("pn-tok"):
+        return f"{push.get('pn-type', '')}:{push.get('app-id', '')}:{push['pn-tok']}"
+    return ""
+
+
+def leaks_push(raw: bytes) -> bool:
+    """Quick look whether a message may hold push parameters."""
+    return b";pn-" in raw or b";app-id=" in raw
+
+
+def contacts_without_push(raw: bytes) -> bytes:
+    """A message as it may be shown to others: no push parameters in its Contact rows."""
+    header, blank, body = raw.partition(b"\r\n\r\n")
+    return _CONTACT_ROW.sub(lambda row: without_push(row[0]), header) + blank + body
+
+
+def without_push(value: bytes) -> bytes:
+    """A URI or Contact value without its push parameters; the rest byte for byte."""
+    return _IN_URI.sub(b"", value)

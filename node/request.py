@@ -1,0 +1,58 @@
+"""A request on its way through the stages of `node.route`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from node.sip.status import REASONS
+
+if TYPE_CHECKING:
+    from node.fork.target import Target
+    from node.sip.codec import Message
+    from node.transaction.table import Server
+    from node.transport.flow import Flow
+
+
+class Request:
+    """What the stages know. A stage may look, change these fields, answer, or take it."""
+
+    __slots__ = (
+        "message", "flow", "server", "now", "invite", "to_tag",
+        "uri", "drop_routes", "next_route", "flow_token", "extra_routes", "groups",
+    )  # fmt: skip
+
+    def __init__(
+        self, message: Message, flow: Flow, server: Server | None, now: float, to_tag: bytes
+    ) -> None:
+        self.message = message
+        self.flow = flow  # by which it came
+        self.server = server  # None for ACK
+        self.now = now
+        self.invite = message.method == "INVITE"
+        self.to_tag = to_tag  # for final responses of our own
+        self.uri = message.uri  # Request-URI as it stands now
+        self.drop_routes = 0  # leading Route values that named us
+        self.next_route = b""  # URI of the first Route value after those
+        self.flow_token = ""  # user part of the last Route value that named us
+        self.extra_routes: tuple[bytes, ...] = ()  # appended to Route for a strict router
+        self.groups: list[list[Target]] | None = None  # target set, once decided, by q
+
+    @property
+    def method(self) -> str:
+        """The method as written."""
+        return self.message.method
+
+    def reply(self, status: int, now: float, reason: str = "", insert: bytes = b"") -> None:
+        """Answers it; `insert` holds complete header lines. An ACK is never answered."""
+        server = self.server
+        if server is None:
+            return
+        tag = self.to_tag if status > 100 else b""
+        flow = self.flow
+        data = self.message.reply(status, reason or REASONS[status], tag, flow.received, flow.rport, insert)
+        server.respond(status, data, now)
+
+    def relay(self, status: int, data: bytes, now: float) -> None:
+        """Passes the bytes of a response from downstream on."""
+        if self.server is not None:
+            self.server.respond(status, data, now)

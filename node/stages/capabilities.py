@@ -1,0 +1,32 @@
+"""OPTIONS to the proxy itself (RFC 3261 11)."""
+
+from __future__ import annotations
+
+from node.identity import Identity
+from node.request import Request
+from node.sip.uri import parse_uri
+from node.stages import TAKEN, Verdict
+
+ANSWER = (
+    b"Accept: */*\r\n"
+    b"Allow: INVITE, ACK, CANCEL, OPTIONS, BYE, REGISTER, MESSAGE, REFER, SUBSCRIBE, NOTIFY, PUBLISH, "
+    b"INFO, UPDATE, PRACK\r\n"
+    b"Supported: path, outbound, gruu\r\n"
+)
+
+
+class Capabilities:
+    """Answers who asks whether this node is there."""
+
+    def __init__(self, identity: Identity) -> None:
+        self._identity = identity
+
+    def __call__(self, request: Request) -> Verdict:
+        """200 when the Request-URI has no user and names us."""
+        if request.method != "OPTIONS" or request.next_route or request.flow_token:
+            return None
+        uri = parse_uri(request.uri)
+        if uri.user or not (self._identity.serves(uri.host) or self._identity.names_us(request.uri)):
+            return None
+        request.reply(200, request.now, insert=ANSWER)
+        return TAKEN

@@ -1,0 +1,203 @@
+"""Request forwarding (RFC 3261 16.6): the last stage.
+
+A request becomes a response context whose branches leave here: next hop, Record-Route, Via,
+and the bytes. ACK has no transaction and leaves at once. What has to wait for DNS waits in a
+Task of its own; everything else happens within the batch in which the request came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+from node.branch_id import BranchIds
+from node.flows import FlowGone, Flows
+from node.fork.branch import Branch
+from node.fork.response_context import ResponseContext
+from node.fork.settings import ForkTimers
+from node.fork.target import Target
+from node.record_route import RecordRoute
+from node.request import Request
+from node.resolve.locator import Destination, LocateError, Locator
+from node.stages import TAKEN, Verdict
+from node.transaction.server_invite import InviteServer
+from node.transaction.table import TransactionTable
+from node.transport.flow import Flow
+
+INITIAL_MAX_FORWARDS = 70
+UDP_ONLY_FOR = 600.0  # seconds that a peer without TCP gets long requests by UDP
+UDP_ONLY_PEERS = 10_000
+
+
+class Forward:
+    """Sends requests on."""
+
+    def __init__(
+        self,
+        table: TransactionTable,
+        fork_timers: ForkTimers,
+        flows: Flows,
+        locator: Locator,
+        branch_ids: BranchIds,
+        record_route: RecordRoute,
+        spawn: Callable[[Coroutine[Any, Any, None]], None],
+        ended: Callable[[ResponseContext, int, float], None],
+        udp_mtu: int,
+    ) -> None:
+        self._table = table
+        self._fork_timers = fork_timers
+        self._flows = flows
+        self._locator = locator
+        self._branch_ids = branch_ids
+        self._record_route = record_route
+        self._spawn = spawn
+        self._ended = ended
+        self._udp_mtu = udp_mtu
+        self.active = 0  # response contexts that have not passed a final response
+        self._udp_only: dict[tuple[str, int], float] = {}
+
+    def __call__(self, request: Request) -> Verdict | Awaitable[Verdict]:
+        """Always takes the request."""
+        groups = request.groups
+        if groups is None:
+            groups = [[Target(request.uri, flow_token=request.flow_token)]]
+        if request.server is None:
+            self._acknowledge(request, groups[0][0])
+            return TAKEN
+        context = ResponseContext(request, self._fork_timers, self.ask, self._end)
+        server = request.server
+        if isinstance(server, InviteServer):
+            if server.cancelled:
+                request.reply(487, request.now)
+                return TAKEN
+            server.context = context
+        self.active += 1
+        context.start(groups.copy(), request.now)
+        return TAKEN
+
+    def _end(self, context: ResponseContext, status: int, now: float) -> None:
+        self.active -= 1
+        self._ended(context, status, now)
+
+    def ask(self, branch: Branch, now: float) -> None:
+        """Opens the client transaction of a branch, or fails the branch."""
+        target = branch.target
+        request = branch.context.request
+        if target.asleep:
+            branch.failed(430, "The node that held the connection is gone", now)
+        elif target.flow_token:
+            try:
+                flow = self._flows.of_token(target.flow_token)
+            except FlowGone as gone:
+                branch.failed(gone.status, str(gone), now)
+                return
+            self._send(branch, flow, now)
+        elif branch.hops:
+            self._next_hop(branch, now)
+        else:
+            uri = self._next_uri(request, target)
+            hops = self._locator.locate_now(uri)
+            if hops is None:
+                self._spawn(self._locate(branch, uri))
+            else:
+                branch.hops = hops
+                self._next_hop(branch, now)
+
+    def _next_uri(self, request: Request, target: Target) -> bytes:
+        return target.routes[0] if target.routes else request.next_route or target.uri
+
+    async def _locate(self, branch: Branch, uri: bytes) -> None:
+        try:
+            branch.hops = await self._locator.locate(uri)
+        except LocateError as error:
+            branch.failed(480 if error.temporary else 404, str(error), self._table.now())
+            return
+        if not branch.status and branch.cancelled is None:
+            self._next_hop(branch, self._table.now())
+
+    def _next_hop(self, branch: Branch, now: float) -> None:
+        """Sends to the first of the branch's hops; the rest remain for a failure."""
+        hop, *rest = branch.hops
+        branch.hops = tuple(rest)
+        flow = self._flows.to(hop, branch.target.internal)
+        if flow is None:
+            branch.failed(503, "No listener of that transport and address family", now)
+        elif hop.transport == "udp":
+            self._send(branch, flow, now, hop)
+        else:
+            self._send(branch, flow, now)
+
+    def _send(self, branch: Branch, flow: Flow, now: float, hop: Destination | None = None) -> None:
+        request, target = branch.context.request, branch.target
+        branch_id = self._branch_ids.make(self._branch_ids.fingerprint(request.message))
+        data = self._bytes(request, target, flow, branch_id)
+        if hop is not None and len(data) > self._udp_mtu and self._by_tcp(branch, hop, now):
+            return
+        branch.client = self._table.ask(request.message.method, branch_id, data, flow, branch, now)
+
+    def _by_tcp(self, branch: Branch, hop: Destination, now: float) -> bool:
+        """RFC 3261 18.1.1: a long request goes by TCP, and by UDP if the peer has none."""
+        peer = (hop.host, hop.port)
+        if branch.tried_tcp:
+            if len(self._udp_only) >= UDP_ONLY_PEERS:
+                self._udp_only.clear()
+            self._udp_only[peer] = now + UDP_ONLY_FOR
+        if self._udp_only.get(peer, 0.0) > now:
+            return False
+        flow = self._flows.to(hop._replace(transport="tcp"), False)
+        if flow is None:
+            return False
+        branch.tried_tcp = True  # should it fail, the branch comes back to this hop
+        branch.hops = (hop, *branch.hops)
+        self._send(branch, flow, now)
+        return True
+
+    def _bytes(self, request: Request, target: Target, flow: Flow, branch_id: bytes) -> bytes:
+        message = request.message
+        lines = b""
+        if message.method in ("INVITE", "SUBSCRIBE", "REFER") and not message.to_tag:
+            lines = self._record_route.lines(message, request.flow, flow, target.flow_token)
+        for route in (*target.routes, *request.extra_routes):
+            lines += b"Route: <" + route + b">\r\n"
+        hops = message.max_forwards
+        source = request.flow
+        return message.forward(
+            None if target.uri == message.uri else target.uri,
+            flow.listener.via + branch_id + b";rport",
+            INITIAL_MAX_FORWARDS if hops < 0 else hops - 1,
+            source.received,
+            source.rport,
+            request.drop_routes,
+            lines,
+        )
+
+    def _acknowledge(self, request: Request, target: Target) -> None:
+        """ACK for a 2xx: sent once, to the first target, without a transaction."""
+        if target.flow_token:
+            try:
+                self._send_ack(request, target, self._flows.of_token(target.flow_token))
+            except FlowGone:
+                return
+        elif not target.asleep:
+            uri = self._next_uri(request, target)
+            hops = self._locator.locate_now(uri)
+            if hops is None:
+                self._spawn(self._locate_ack(request, target, uri))
+            else:
+                self._ack_to(request, target, hops)
+
+    async def _locate_ack(self, request: Request, target: Target, uri: bytes) -> None:
+        try:
+            hops = await self._locator.locate(uri)
+        except LocateError:
+            return
+        self._ack_to(request, target, hops)
+
+    def _ack_to(self, request: Request, target: Target, hops: tuple[Destination, ...]) -> None:
+        flow = self._flows.to(hops[0], target.internal)
+        if flow is not None:
+            self._send_ack(request, target, flow)
+
+    def _send_ack(self, request: Request, target: Target, flow: Flow) -> None:
+        branch_id = self._branch_ids.make(self._branch_ids.fingerprint(request.message))
+        flow.send(self._bytes(request, target, flow, branch_id))

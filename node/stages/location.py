@@ -1,0 +1,178 @@
+"""The target set of a request for a user of ours (RFC 3261 16.5).
+
+A request that already knows its way (a flow token, or a Route that leads on) passes. One for
+an address of record of ours gets the bindings that the location service has; a GRUU selects
+the bindings of one device, also in the middle of a dialog, since phones use it as Contact.
+
+A binding is reached over the phone's own flow. When another node holds the flow, the request
+goes to that node's internal transport with the flow token in Route; when that node is known
+to be dead, the target is asleep and its branch fails at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+
+from cluster.errors import StoreUnavailable
+from cluster.location.binding import Binding
+from cluster.location.service import LocationService, Record
+from cluster.membership import Members
+from node.fork.target import Target, groups
+from node.identity import Identity
+from node.request import Request
+from node.sip.errors import ParseError
+from node.sip.uri import parse_uri
+from node.stages import TAKEN, Verdict
+
+CACHE = 65_536
+Groups = list[list[Target]]
+
+
+class Location:
+    """Looks users up; holds what it made of a record until the record changes."""
+
+    def __init__(
+        self, identity: Identity, locations: LocationService, members: Members, retry_after: int
+    ) -> None:
+        self._identity = identity
+        self._locations = locations
+        self._members = members
+        self._retry_after = b"Retry-After: %d\r\n" % retry_after
+        self._made: dict[tuple[str, bool], tuple[Record, object, int, Groups]] = {}
+
+    def __call__(self, request: Request) -> Verdict | Awaitable[Verdict]:
+        """Sets the groups; 404, 480, 403 or 503 when there is nobody to ask."""
+        if request.next_route or request.flow_token and not self._flow_may_be_gone(request):
+            return None
+        try:
+            aor = self._identity.aor(request.uri)
+        except ParseError as error:
+            request.reply(error.status, request.now, error.reason)
+            return TAKEN
+        if aor is None:
+            return self._foreign(request)
+        record = self._locations.cached(aor)
+        if record is None:
+            return self._fetch(request, aor)
+        return self._target(request, record)
+
+    def _flow_may_be_gone(self, request: Request) -> bool:
+        """A GRUU finds the device even when the flow of its dialog broke."""
+        return b";gr" in request.uri
+
+    def _foreign(self, request: Request) -> Verdict:
+        """The request leaves our domains: only for who is in one, or within a dialog."""
+        message = request.message
+        if message.to_tag or request.flow.listener.internal:
+            return None
+        try:
+            caller = parse_uri(message.from_uri)
+            target = parse_uri(request.uri)
+        except ParseError as error:
+            request.reply(error.status, request.now, error.reason)
+            return TAKEN
+        if target.scheme not in ("sip", "sips"):
+            request.reply(416, request.now)
+        elif self._identity.names_us(request.uri) or not target.user and self._identity.serves(target.host):
+            request.reply(404, request.now)
+        elif not self._identity.serves(caller.host):
+            request.reply(403, request.now, "Neither caller nor callee is served here")
+        else:
+            return None
+        return TAKEN
+
+    async def _fetch(self, request: Request, aor: str) -> Verdict:
+        try:
+            record = await self._locations.fetch(aor)
+        except StoreUnavailable:
+            stale = self._locations.last_known(aor)
+            if stale is None:
+                request.reply(503, request.now, "Location service unavailable", self._retry_after)
+                return TAKEN
+            record = stale
+        return self._target(request, record)
+
+    def _target(self, request: Request, record: Record) -> Verdict:
+        uri = parse_uri(request.uri)
+        if "gr" in uri.params:
+            found = self._device(record, uri.params["gr"] or "")
+            if not found and request.flow_token:
+                return None
+        else:
+            found = self._groups(record, request.method == "MESSAGE")
+        if not found:
+            request.reply(404, request.now, insert=b"")
+            return TAKEN
+        if uri.scheme == "sips":
+            found = _secure_only(found)
+            if not found:
+                warning = b'Warning: 380 clarion "SIPS not allowed: no secure binding"\r\n'
+                request.reply(480, request.now, insert=warning)
+                return TAKEN
+        request.groups = found
+        return None
+
+    def _groups(self, record: Record, message: bool) -> Groups:
+        """Target groups of a record, remade when record, members or expiry ask for it."""
+        key = (record.aor, message)
+        now_ms = self._locations.now_ms()
+        known = self._made.get(key)
+        if known is not None:
+            if known[0] is record and known[1] is self._members.snapshot and now_ms < known[2]:
+                return known[3]
+        found = [b for b in record.bindings if _valid(b, message, now_ms)]
+        until = min((b.message_expires_at if message else b.expires_at for b in found), default=now_ms)
+        made = groups([self._make(binding) for binding in found])
+        if len(self._made) >= CACHE:
+            self._made.clear()
+        self._made[key] = (record, self._members.snapshot, until, made)
+        return made
+
+    def _device(self, record: Record, gr: str) -> Groups:
+        """Targets of the one device that a GRUU names (RFC 5627 5.1)."""
+        now_ms = self._locations.now_ms()
+        found = [
+            binding
+            for binding in record.bindings
+            if binding.instance.strip("<>") == gr and _valid(binding, False, now_ms)
+        ]
+        return groups([self._make(binding) for binding in found])
+
+    def _make(self, binding: Binding) -> Target:
+        """The target of one binding."""
+        uri = binding.uri.encode()
+        device = binding.instance if binding.reg_id else ""
+        if binding.path:
+            return Target(uri, binding.q, tuple(p.encode() for p in binding.path), device=device)
+        if binding.node in ("", self._identity.name):
+            return Target(uri, binding.q, flow_token=binding.flow, device=device)
+        member = self._members.snapshot.get(binding.node)
+        dead = member is None or (binding.reliable and member.epoch != binding.epoch)
+        if dead:
+            return Target(uri, binding.q, device=device, asleep=bool(binding.flow))
+        route = internal_route(member.internal, binding.flow)
+        return Target(uri, binding.q, (route,), device=device, internal=True)
+
+
+def internal_route(internal: str, token: str) -> bytes:
+    """Route URI of another node: `tcp:127.0.0.1:5070` and a flow token (may be empty)."""
+    transport, _, address = internal.partition(":")
+    user = f"{token}@" if token else ""
+    return f"sip:{user}{address};transport={transport};lr".encode()
+
+
+def _valid(binding: Binding, message: bool, now_ms: int) -> bool:
+    return (binding.message_expires_at if message else binding.expires_at) > now_ms
+
+
+def _secure_only(found: Groups) -> Groups:
+    """RFC 5630 3.1: a SIPS request goes to SIPS contacts or over TLS only."""
+    secure = [
+        [
+            target
+            for target in group
+            if target.uri.startswith(b"sips:") or b"transport=tls" in target.uri.lower()
+        ]
+        for group in found
+    ]
+    return [group for group in secure if group]

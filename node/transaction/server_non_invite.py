@@ -1,0 +1,66 @@
+"""Non-INVITE server transaction (RFC 3261 17.2.2, RFC 4320).
+
+    TRYING -- final response from above --> COMPLETED -- timer J --> gone
+       '----- no final response within 64 * T1 --------------------> gone, silently
+
+RFC 4320 4.2: nobody may send 408 to a non-INVITE request, since the client has given
+up at the same moment; so a request that found no answer ends in silence.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from node.sip.codec import Message
+    from node.transaction.table import TransactionTable
+    from node.transport.flow import Flow
+
+TRYING, COMPLETED, GONE = range(3)
+
+
+class NonInviteServer:
+    """Answers one request other than INVITE and ACK."""
+
+    __slots__ = ("table", "key", "flow", "state", "last")
+
+    def __init__(self, table: TransactionTable, message: Message, flow: Flow, now: float) -> None:
+        self.table = table
+        self.key = message.key
+        self.flow = flow
+        self.state = TRYING
+        self.last = b""
+        table.timers.after(table.timing.give_up, now, self._end)
+
+    def retransmitted(self, now: float) -> None:
+        """The same request came again: the last response, if any, goes again."""
+        if self.last:
+            self.flow.send(self.last)
+
+    def acknowledged(self, now: float) -> bool:
+        """An ACK never belongs to this transaction; it is swallowed."""
+        return True
+
+    def respond(self, status: int, data: bytes, now: float) -> None:
+        """Sends the response `data`; what follows a final response is dropped."""
+        if self.state != TRYING:
+            return
+        self.last = data
+        self.flow.send(data)
+        if status >= 200:
+            self.state = COMPLETED
+            if self.flow.reliable:
+                self._forget()  # timer J is 0
+            else:
+                self.table.timers.after(self.table.timing.give_up, now, self._end_completed)
+
+    def _end(self, now: float) -> None:
+        if self.state == TRYING:
+            self._forget()
+
+    def _end_completed(self, now: float) -> None:
+        self._forget()
+
+    def _forget(self) -> None:
+        self.state = GONE
+        self.table.forget_server(self.key)
