@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from node.sip.errors import ParseError
 
 if TYPE_CHECKING or os.environ.get("CLARION_PURE_PYTHON") == "1":
-    from node.sip.codec_python import Message, body_length, parse
+    from node.sip.codec_python import body_length, parse
+    from node.sip.message import Message
 
     COMPILED: bool = False
 else:
@@ -17,7 +18,8 @@ else:
 
         COMPILED = True
     except ImportError:
-        from node.sip.codec_python import Message, body_length, parse
+        from node.sip.codec_python import body_length, parse
+        from node.sip.message import Message
 
         COMPILED = False
 

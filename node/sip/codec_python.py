@@ -39,7 +39,7 @@ _ONCE: Final = {
     "max-forwards": "Max-Forwards", "content-length": "Content-Length",
 }  # fmt: skip
 _MANDATORY: Final = ("via", "from", "to", "call-id", "cseq")
-_METHODS: Final = {
+METHODS: Final = {
     name.encode(): intern(name)
     for name in (
         "INVITE", "ACK", "BYE", "CANCEL", "REGISTER", "OPTIONS", "MESSAGE", "SUBSCRIBE", "NOTIFY", "PUBLISH",
@@ -103,9 +103,8 @@ def answerable(raw: bytes) -> Message | None:
 def body_length(header: bytes) -> int:
     """Content-Length in a header without its last CRLF; -1 absent, -2 malformed, -3 repeated."""
     length = -1
-    if b"\r\n " in header or b"\r\n\t" in header:
-        header = header.replace(b"\r\n ", b"  ").replace(b"\r\n\t", b"  ")
-    for line in header.split(b"\r\n"):
+    folded = b"\r\n " in header or b"\r\n\t" in header
+    for line in _row_ends(header) if folded else header.split(b"\r\n"):
         if line[:1] in b"cClL":
             name, _, value = line.partition(b":")
             if name.rstrip(b" \t").lower() in (b"content-length", b"l"):
@@ -176,7 +175,7 @@ def _start_line(message: Message) -> None:
     uri, _, version = rest.rpartition(b" ")
     if not is_token(method):
         raise ParseError(400, "Malformed Request-Line")
-    message.method = _METHODS.get(method) or method.decode()
+    message.method = METHODS.get(method) or method.decode()
     if version.upper() != b"SIP/2.0":
         if _is_version(version):
             raise ParseError(505, "Version Not Supported")
@@ -200,7 +199,7 @@ def _header(message: Message) -> None:
     line = lines[at["cseq"]]
     message.cseq, method = cseq(line, line.index(b":") + 1)
     if not message.is_request:
-        message.method = _METHODS.get(method) or method.decode()
+        message.method = METHODS.get(method) or method.decode()
     elif method.decode() != message.method:
         raise ParseError(400, "CSeq method other than that of the request")
     if "max-forwards" in at:

@@ -186,7 +186,7 @@ class Message:
         if self._via is None:
             return None
         line, at = self._via.line, self._via.next
-        if at < 0:
+        if at < 0 or not line[at:].strip(WHITE):
             rows = self.rows("via")
             if len(rows) < 2:
                 return None

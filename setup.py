@@ -1,0 +1,30 @@
+"""The compiled modules of Clarion; all else about the distribution stands in pyproject.toml.
+
+Every one is optional: where there is no C compiler, or with CLARION_PURE_PYTHON=1, its Python twin serves.
+"""
+
+import os
+from pathlib import Path
+
+from setuptools import Extension, setup
+
+SOURCES = ("node/sip/_codec.pyx", "node/transport/_udp.pyx")
+
+
+def extensions() -> list[Extension]:
+    """One extension for each source that is there; none where pure Python is asked for or Cython is missing."""
+    if os.environ.get("CLARION_PURE_PYTHON") == "1":
+        return []
+    try:
+        from Cython.Build import cythonize
+    except ImportError:
+        return []
+    modules = [
+        Extension(source[:-4].replace("/", "."), [source], extra_compile_args=["-O3"], optional=True)
+        for source in SOURCES
+        if Path(source).exists()
+    ]
+    return list(cythonize(modules, language_level=3))
+
+
+setup(ext_modules=extensions())
