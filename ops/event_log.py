@@ -1,8 +1,8 @@
 """Events as JSON lines: what the rooms below tell, written to a file or to standard output.
 
 `emit` only appends to a bounded queue; a thread encodes and writes what was collected, five times a second.
-If the disk cannot follow, events are dropped and counted, and the node never waits. A file that was moved away
-by log rotation is opened anew.
+If the disk cannot follow, events are dropped and counted, and the node never waits. A file that was moved
+away by log rotation is opened anew.
 """
 
 import asyncio
