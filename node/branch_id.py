@@ -21,7 +21,7 @@ MASK = 0xFFFFFFFFFFFFFFFF
 class BranchIds:
     """Makes the branches of one node's life."""
 
-    __slots__ = ("prefix", "_count")
+    __slots__ = ("_count", "prefix")
 
     def __init__(self) -> None:
         self.prefix = b"z9hG4bK" + secrets.token_hex(4).encode()

@@ -49,7 +49,22 @@ log = logging.getLogger("clarion.node")
 
 TIMER_GRAIN = 0.01  # seconds between two looks at the deadlines
 KNOWN_METHODS = frozenset(
-    "INVITE ACK BYE CANCEL REGISTER OPTIONS MESSAGE SUBSCRIBE NOTIFY PUBLISH REFER INFO UPDATE PRACK".split()
+    [
+        "INVITE",
+        "ACK",
+        "BYE",
+        "CANCEL",
+        "REGISTER",
+        "OPTIONS",
+        "MESSAGE",
+        "SUBSCRIBE",
+        "NOTIFY",
+        "PUBLISH",
+        "REFER",
+        "INFO",
+        "UPDATE",
+        "PRACK",
+    ]
 )
 
 

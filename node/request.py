@@ -17,8 +17,18 @@ class Request:
     """What the stages know. A stage may look, change these fields, answer, or take it."""
 
     __slots__ = (
-        "message", "flow", "server", "now", "invite", "to_tag",
-        "uri", "drop_routes", "next_route", "flow_token", "extra_routes", "groups",
+        "drop_routes",
+        "extra_routes",
+        "flow",
+        "flow_token",
+        "groups",
+        "invite",
+        "message",
+        "next_route",
+        "now",
+        "server",
+        "to_tag",
+        "uri",
     )  # fmt: skip
 
     def __init__(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from node.registrar.registrar import Registrar
 from node.request import Request
 from node.stages import TAKEN, Stage, Verdict
 from node.stages.admission import Admission
@@ -18,7 +19,6 @@ from node.stages.location import Location
 from node.stages.loose_route import LooseRoute
 from node.stages.sanity import Sanity
 from node.stages.trying import trying
-from node.registrar.registrar import Registrar
 
 
 def stage_list(

@@ -21,7 +21,15 @@ class Branch:
     """Owner of a client transaction. `status` is 0 while no final response has come."""
 
     __slots__ = (
-        "context", "target", "client", "status", "message", "provisional", "cancelled", "hops", "tried_tcp",
+        "cancelled",
+        "client",
+        "context",
+        "hops",
+        "message",
+        "provisional",
+        "status",
+        "target",
+        "tried_tcp",
     )  # fmt: skip
 
     def __init__(self, context: ResponseContext, target: Target) -> None:

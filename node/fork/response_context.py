@@ -36,8 +36,18 @@ class ResponseContext:
     """Branches of one request. `ask(branch, now)` is who sends a branch on its way."""
 
     __slots__ = (
-        "request", "timers", "ask", "ended", "branches", "waiting", "pending", "passed", "declined",
-        "cancelled", "timed_out", "urgent",
+        "ask",
+        "branches",
+        "cancelled",
+        "declined",
+        "ended",
+        "passed",
+        "pending",
+        "request",
+        "timed_out",
+        "timers",
+        "urgent",
+        "waiting",
     )  # fmt: skip
 
     def __init__(

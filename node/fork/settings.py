@@ -10,7 +10,7 @@ from node.transaction.timers import Countdown, Timers
 class ForkTimers:
     """Countdowns: the whole call, timer C of a branch, a group of equal q, urgent failures."""
 
-    __slots__ = ("whole", "timer_c", "group", "urgent", "urgent_statuses", "all_urgent", "no_global_decline")
+    __slots__ = ("all_urgent", "group", "no_global_decline", "timer_c", "urgent", "urgent_statuses", "whole")
 
     def __init__(self, timers: Timers, settings: RoutingSettings) -> None:
         self.whole = Countdown(timers, settings.call_fork_timeout)

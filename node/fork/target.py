@@ -11,7 +11,7 @@ class Target:
     `routes` or else the Request-URI point. `asleep` says that the flow is known to be gone.
     """
 
-    __slots__ = ("uri", "q", "routes", "flow_token", "device", "asleep", "internal", "alternative")
+    __slots__ = ("alternative", "asleep", "device", "flow_token", "internal", "q", "routes", "uri")
 
     def __init__(
         self,

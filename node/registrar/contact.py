@@ -32,7 +32,7 @@ class Refused(Exception):
 class Wanted:
     """One Contact as asked for; `ttl` 0 removes the binding. Times are seconds."""
 
-    __slots__ = ("address", "uri", "ttl", "message_ttl", "q", "instance", "reg_id", "push", "prid")
+    __slots__ = ("address", "instance", "message_ttl", "prid", "push", "q", "reg_id", "ttl", "uri")
 
     def __init__(self, address: Address, default: int | None, settings: RegistrarSettings) -> None:
         self.address = address

@@ -42,7 +42,7 @@ class Location:
 
     def __call__(self, request: Request) -> Verdict | Awaitable[Verdict]:
         """Sets the groups; 404, 480, 403 or 503 when there is nobody to ask."""
-        if request.next_route or request.flow_token and not self._flow_may_be_gone(request):
+        if request.next_route or (request.flow_token and not self._flow_may_be_gone(request)):
             return None
         try:
             aor = self._identity.aor(request.uri)
@@ -73,7 +73,7 @@ class Location:
             return TAKEN
         if target.scheme not in ("sip", "sips"):
             request.reply(416, request.now)
-        elif self._identity.names_us(request.uri) or not target.user and self._identity.serves(target.host):
+        elif self._identity.names_us(request.uri) or (not target.user and self._identity.serves(target.host)):
             request.reply(404, request.now)
         elif not self._identity.serves(caller.host):
             request.reply(403, request.now, "Neither caller nor callee is served here")

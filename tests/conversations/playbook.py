@@ -354,8 +354,8 @@ class Playbook:
         status = int(words[0])
         got = self.requests[peer]
         wanted = words[1] if len(words) > 1 else None
-        data = next(d for d in reversed(got) if wanted is None and not d.startswith((b"ACK", b"CANCEL"))
-                    or wanted and d.startswith(wanted.encode()))  # fmt: skip
+        data = next(d for d in reversed(got) if (wanted is None and not d.startswith((b"ACK", b"CANCEL")))
+                    or (wanted and d.startswith(wanted.encode())))  # fmt: skip
         lines = "".join(line + "\r\n" for line in extra).encode()
         tag = b"" if status == 100 else b"tag-" + peer.encode()
         return parse(data).reply(status, REASON.get(status, "Reason"), tag, b"192.0.2.1", 5060, lines)
