@@ -1,0 +1,57 @@
+"""What the location service takes and gives: a record, a change, an outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from cluster.location.binding import Binding
+
+NEVER = 1 << 62
+
+
+class Record(msgspec.Struct, frozen=True):
+    """All bindings of one address of record that were unexpired when it was made.
+
+    `bindings` are ordered by q, then by the latest registration. A binding whose `expires_at` has passed
+    stays until its `message_expires_at`: it takes a MESSAGE, but no call. `until` (ms, store's clock) is
+    when the first of them has to leave.
+    """
+
+    aor: str
+    bindings: tuple[Binding, ...] = ()
+    until: int = NEVER
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One Contact of a REGISTER. `ttl_ms` 0 removes the binding of that key."""
+
+    binding: Binding
+    ttl_ms: int
+    message_ttl_ms: int = 0
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of a REGISTER. `refused` is "" (done), "cseq" (RFC 3261 10.3, out of order: 500) or
+    "contacts" (more contacts in one request than an address may have); refused means nothing was written.
+    """
+
+    record: Record
+    refused: str = ""
+    evicted: tuple[str, ...] = ()  # device keys that had to go because of max_contacts or the same push token
+
+
+def make_record(aor: str, bindings: Iterable[Binding], now_ms: int) -> Record:
+    """A record of those bindings that still live at `now_ms`, in the order in which they are tried."""
+    living = [binding for binding in bindings if binding.message_expires_at > now_ms]
+    if not living:
+        return Record(aor)
+    if len(living) == 1:
+        return Record(aor, (living[0],), living[0].message_expires_at)
+    living.sort(key=_order)
+    return Record(aor, tuple(living), min(binding.message_expires_at for binding in living))
+
+
+def _order(binding: Binding) -> tuple[int, int]:
+    return (-binding.q, -binding.registered_at)
