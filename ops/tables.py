@@ -1,0 +1,75 @@
+"""Answers of the admin socket as text for a terminal."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Left-aligned columns, each as wide as its widest cell."""
+    cells = [list(head), *([str(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    )
+
+
+def status_text(status: dict[str, Any]) -> str:
+    """What `clarion status` prints."""
+    node = status["node"]
+    state = "draining" if node["draining"] else "serving"
+    lines = [
+        f"Node {node['name']} ({state}), Clarion {node['version']}, "
+        f"pid {node['pid']}, up {span(node['uptime'])}",
+        f"Listening: {', '.join(node['listen'])}; for other nodes {node['internal']}",
+        f"Stores:    {', '.join(f'{name} {state}' for name, state in status['stores'].items())}",
+        f"Leader:    {status['leader'] or 'none needed yet'}",
+        f"Events:    {status['events']['emitted']}, dropped {status['events']['dropped']}",
+        "",
+        table(
+            ("MEMBER", "INTERNAL", "VERSION", "STATE"),
+            [
+                (
+                    member["name"],
+                    member["internal"],
+                    member["version"],
+                    "draining" if member["draining"] else "alive",
+                )
+                for member in status["members"]
+            ],
+        ),
+        "",
+        table(("COUNT", "VALUE"), flat(status["counts"])),
+    ]
+    return "\n".join(lines)
+
+
+def registrations_table(bindings: list[dict[str, Any]]) -> str:
+    """What `clarion registrations` prints: one line per device."""
+    if not bindings:
+        return "Nobody is registered."
+    head = ("USER", "CONTACT", "EXPIRES", "NODE", "DEVICE", "USER AGENT")
+    names = ("aor", "contact", "expires", "node", "device", "user_agent")
+    rows = [[f"{row[name]} s" if name == "expires" else row[name] for name in names] for row in bindings]
+    return table(head, rows)
+
+
+def flat(counts: dict[str, Any], prefix: str = "") -> list[tuple[str, object]]:
+    """Nested counts as (dotted name, value)."""
+    found: list[tuple[str, object]] = []
+    for name, value in counts.items():
+        if isinstance(value, dict):
+            found += flat(value, f"{prefix}{name}.")
+        else:
+            found.append((prefix + name, value))
+    return found
+
+
+def span(seconds: float) -> str:
+    """A time span for people."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (rest, "s")]
+    shown = [f"{amount} {unit}" for amount, unit in parts if amount]
+    return " ".join(shown[:2]) or "0 s"
