@@ -61,7 +61,11 @@ request_route {{
     }}
     remove_hf("Route");
     if (is_method("OPTIONS|PUBLISH")) {{ sl_send_reply("200", "OK"); exit; }}
-    if (is_method("REGISTER")) {{ fix_nated_register(); if (!save("location")) sl_reply_error(); exit; }}
+    if (is_method("REGISTER")) {{
+        if ($pr != "udp") fix_nated_register();
+        if (!save("location")) sl_reply_error();
+        exit;
+    }}
     if (!is_method("MESSAGE")) record_route();
     if (!lookup("location")) {{ sl_send_reply("404", "Not Found"); exit; }}
     t_relay();
