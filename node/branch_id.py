@@ -52,10 +52,13 @@ class BranchIds:
         if message.via_count < 2 or self.prefix not in message.raw:
             return False
         end = b".%x" % fingerprint
-        for via in message.values("via"):
-            for param in via.split(b";")[1:]:
-                name, _, value = param.partition(b"=")
-                if name.strip().lower() == b"branch" and value.strip().startswith(self.prefix):
-                    if value.strip().endswith(end):
-                        return True
+        return any(self._ours(via, end) for via in message.values("via"))
+
+    def _ours(self, via: bytes, end: bytes) -> bool:
+        """True when a Via value has a branch of ours that ends so."""
+        for param in via.split(b";")[1:]:
+            name, _, value = param.partition(b"=")
+            if name.strip().lower() == b"branch":
+                branch = value.strip()
+                return branch.startswith(self.prefix) and branch.endswith(end)
         return False

@@ -32,6 +32,7 @@ from node.settings import NodeRoomSettings
 from node.sip.codec import Message, parse
 from node.sip.errors import ParseError
 from node.stages.admission import Admission
+from node.stages.breadth import Breadth
 from node.stages.capabilities import Capabilities
 from node.stages.forward import Forward
 from node.stages.location import Location
@@ -143,6 +144,7 @@ class Proxy:
                 self._emit,
             ),
             Location(self.identity, self._locations, self._members, retry_after),
+            Breadth(settings.limits.branches),
             self.forward,
         )
         self._busy = b"Retry-After: %d\r\n" % retry_after

@@ -17,6 +17,7 @@ class Request:
     """What the stages know. A stage may look, change these fields, answer, or take it."""
 
     __slots__ = (
+        "breadth",
         "drop_routes",
         "extra_routes",
         "flow",
@@ -46,6 +47,7 @@ class Request:
         self.flow_token = ""  # user part of the last Route value that named us
         self.extra_routes: tuple[bytes, ...] = ()  # appended to Route for a strict router
         self.groups: list[list[Target]] | None = None  # target set, once decided, by q
+        self.breadth = 0  # Max-Breadth of each branch; 0 leaves it alone
 
     @property
     def method(self) -> str:

@@ -13,6 +13,7 @@ from node.registrar.registrar import Registrar
 from node.request import Request
 from node.stages import TAKEN, Stage, Verdict
 from node.stages.admission import Admission
+from node.stages.breadth import Breadth
 from node.stages.capabilities import Capabilities
 from node.stages.forward import Forward
 from node.stages.location import Location
@@ -28,6 +29,7 @@ def stage_list(
     capabilities: Capabilities,
     registrar: Registrar,
     location: Location,
+    breadth: Breadth,
     forward: Forward,
 ) -> tuple[Stage, ...]:
     """The order in which a request passes the stages."""
@@ -39,6 +41,7 @@ def stage_list(
         trying,  # 100 to an INVITE
         registrar,  # takes REGISTER
         location,  # address of record or GRUU -> target set
+        breadth,  # 440
         forward,  # opens the branches
     )
 

@@ -13,6 +13,7 @@ from node.registrar.push import push_identity, push_parameters, without_push
 from node.settings import RegistrarSettings
 from node.sip.address import Address, parse_address
 from node.sip.codec import Message
+from node.sip.errors import ParseError
 from node.sip.uri import Uri, parse_uri
 
 EXPIRES = re.compile(rb"[0-9]{1,10}")
@@ -36,7 +37,10 @@ class Wanted:
 
     def __init__(self, address: Address, default: int | None, settings: RegistrarSettings) -> None:
         self.address = address
-        self.uri: Uri = parse_uri(address.uri)
+        try:
+            self.uri: Uri = parse_uri(address.uri)
+        except ParseError as error:
+            raise Refused(400, f"Contact: {error.reason}") from None
         if self.uri.scheme not in ("sip", "sips") or not self.uri.host:
             raise Refused(400, f"Contact with a {self.uri.scheme} URI cannot be registered")
         params = address.params

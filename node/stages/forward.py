@@ -159,6 +159,10 @@ class Forward:
             lines = self._record_route.lines(message, request.flow, flow, target.flow_token)
         for route in (*target.routes, *request.extra_routes):
             lines += b"Route: <" + route + b">\r\n"
+        remove: tuple[str, ...] = ()
+        if request.breadth:
+            lines += b"Max-Breadth: %d\r\n" % request.breadth
+            remove = ("max-breadth",)
         hops = message.max_forwards
         source = request.flow
         return message.forward(
@@ -169,6 +173,7 @@ class Forward:
             source.rport,
             request.drop_routes,
             lines,
+            remove,
         )
 
     def _acknowledge(self, request: Request, target: Target) -> None:

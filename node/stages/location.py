@@ -117,15 +117,15 @@ class Location:
         key = (record.aor, message)
         now_ms = self._locations.now_ms()
         known = self._made.get(key)
-        if known is not None:
-            if known[0] is record and known[1] is self._members.snapshot and now_ms < known[2]:
-                return known[3]
+        members = self._members.snapshot
+        if known is not None and known[0] is record and known[1] is members and now_ms < known[2]:
+            return known[3]
         found = [b for b in record.bindings if _valid(b, message, now_ms)]
         until = min((b.message_expires_at if message else b.expires_at for b in found), default=now_ms)
         made = groups([self._make(binding) for binding in found])
         if len(self._made) >= CACHE:
             self._made.clear()
-        self._made[key] = (record, self._members.snapshot, until, made)
+        self._made[key] = (record, members, until, made)
         return made
 
     def _device(self, record: Record, gr: str) -> Groups:

@@ -15,7 +15,7 @@ async def test_call_is_set_up_and_ended(node):
     == nothing
     >> bob 180
     << alice 180
-        !Via: SIP/2.0/UDP 192.0.2.1
+        !Via: SIP/2.0/UDP 192.0.2.1:
     >> bob 200
     << alice 200
     >> alice ACK sip:bob@192.0.2.20:5060
@@ -135,7 +135,7 @@ async def test_unknown_things_pass_untouched(node):
 async def test_push_parameters_never_reach_the_other_side(node):
     await node.run("""
     >> alice INVITE sip:bob@example.org
-        Contact: <sip:alice@192.0.2.10;pn-prid=secret;pn-provider=apns;app-id=x;transport=udp>;+sip.instance="<urn:x>"
+        Contact: <sip:alice@192.0.2.10;pn-prid=secret;app-id=x;transport=udp>;+sip.instance="<urn:x>"
     << alice 100
     << bob INVITE
         Contact: <sip:alice@192.0.2.10;transport=udp>;+sip.instance="<urn:x>"

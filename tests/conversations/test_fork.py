@@ -206,7 +206,7 @@ async def test_next_group_at_once_when_the_first_has_failed(node):
     << late INVITE
     >> late 480
     << late ACK
-    << alice 480
+    << alice 486
     """)
 
 
@@ -230,7 +230,7 @@ async def test_unanswered_call_ends_with_408_after_the_fork_timeout(node):
     << bob INVITE
     >> bob 180
     << alice 180
-    .. 91
+    .. 90.2
     << bob CANCEL
     >> bob 200 CANCEL
     >> bob 487 INVITE
@@ -254,3 +254,32 @@ async def test_silent_phone_does_not_hide_the_answer_of_another(two):
     answers = [data for to, data in two.left if to == "alice"]
     assert len(answers) >= 1
     assert answers[0].startswith(b"SIP/2.0 486")
+
+
+async def test_max_breadth_is_divided_among_the_branches(two):
+    await two.run("""
+    >> alice INVITE sip:bob@example.org
+        Max-Breadth: 7
+    << alice 100
+    << bob INVITE
+        Max-Breadth: 3
+    << bob2 INVITE
+        Max-Breadth: 3
+    """)
+
+
+async def test_max_breadth_is_begun_where_a_request_forks(two):
+    await two.run("""
+    >> alice MESSAGE sip:bob@example.org
+    << bob MESSAGE
+        Max-Breadth: 30
+    """)
+
+
+async def test_max_breadth_exceeded(two):
+    await two.run("""
+    >> alice INVITE sip:bob@example.org
+        Max-Breadth: 1
+    << alice 100
+    << alice 440
+    """)

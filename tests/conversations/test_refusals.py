@@ -44,7 +44,7 @@ async def test_loop(node):
     """)
     seen = 0
     while node.left and seen < 80:
-        to, data = node.left.popleft()
+        _, data = node.left.popleft()
         seen += 1
         if data.startswith(b"SIP/2.0 482"):
             break
@@ -73,8 +73,15 @@ async def test_broken_requests_are_answered_and_broken_answers_are_not(node):
 
 
 async def test_response_that_nobody_asked_for_is_dropped(node):
-    node.deliver(b"SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKforged\r\nVia: SIP/2.0/UDP 192.0.2.10\r\n"
-                 b"From: <sip:a@b>;tag=1\r\nTo: <sip:bob@example.org>;tag=2\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\n\r\n",
-                 node.flows["bob"])  # fmt: skip
+    rows = (
+        b"SIP/2.0 200 OK",
+        b"Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKforged",
+        b"Via: SIP/2.0/UDP 192.0.2.10",
+        b"From: <sip:a@b>;tag=1",
+        b"To: <sip:bob@example.org>;tag=2",
+        b"Call-ID: 1",
+        b"CSeq: 1 INVITE",
+    )
+    node.deliver(b"\r\n".join((*rows, b"", b"")), node.flows["bob"])
     assert not node.left
     assert node.proxy.table.unmatched == 1

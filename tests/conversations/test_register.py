@@ -28,13 +28,13 @@ async def test_connection_is_remembered_as_a_flow(node):
     await node.run("""
     >> tina REGISTER sip:example.org
         To: <sip:tina@example.org>
-        Contact: <sip:tina@10.0.0.9:5061;transport=tls>;+sip.instance="<urn:uuid:7>"
+        Contact: <sip:tina@10.0.0.9;transport=tls>;+sip.instance="<urn:uuid:7>"
         Supported: gruu
     << tina 200
-        Contact: <sip:tina@10.0.0.9:5061;transport=tls>;+sip.instance="<urn:uuid:7>";expires=600;pub-gruu="sip:tina@example.org;gr=urn:uuid:7"
+        Contact: <sip:tina@10.0.0.9;transport=tls>;+sip.instance="<urn:uuid:7>";expires=600;pub-gruu="sip:tina@
     >> alice INVITE sip:tina@example.org
     << alice 100
-    << tina INVITE sip:tina@10.0.0.9:5061;transport=tls
+    << tina INVITE sip:tina@10.0.0.9;transport=tls
     """)
 
 
