@@ -2,12 +2,15 @@
 
 import fcntl
 import os
+import random
 import socket
 from pathlib import Path
 
 import orjson
 
 from ops.errors import StartError
+
+STORE_PORTS = (21_000, 32_000)
 
 
 class DataFolder:
@@ -59,10 +62,11 @@ def read_ports(folder: Path) -> dict[str, int]:
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port of 127.0.0.1 that nobody listens on, below those that outgoing connections get."""
+    while True:
+        port = random.randrange(*STORE_PORTS)
+        if is_free(port):
+            return port
 
 
 def is_free(port: int) -> bool:

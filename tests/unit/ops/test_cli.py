@@ -1,0 +1,125 @@
+"""The command line: what it prints and its exit codes."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from ops import cli
+from ops.banner import banner
+from ops.cli import main
+from ops.config.load import load
+from ops.config.reference import reference
+from ops.tables import span, table
+
+STATUS: dict[str, Any] = {
+    "node": {
+        "name": "a", "version": "0.1.0", "pid": 7, "uptime": 90061.5, "draining": False,
+        "listen": ["udp:127.0.0.1:5060"], "internal": "tcp:127.0.0.1:5070",
+    },
+    "stores": {"redis": "connected", "etcd": "away"},
+    "leader": None,
+    "events": {"emitted": 3, "dropped": 0},
+    "members": [
+        {"name": "a", "internal": "tcp:127.0.0.1:5070", "version": "0.1.0", "draining": False},
+        {"name": "bee", "internal": "tcp:127.0.0.1:5170", "version": "0.1.0", "draining": True},
+    ],
+    "counts": {"requests": {"INVITE": 5}, "errors": 0},
+}  # fmt: skip
+BINDING = {
+    "aor": "alice@localhost", "contact": "sip:alice@127.0.0.1:5080", "expires": 590, "node": "a",
+    "device": "<urn:uuid:1>", "user_agent": "Phone/1",
+}  # fmt: skip
+
+
+def run(*words: str) -> tuple[int, str]:
+    result = CliRunner().invoke(main, list(words))
+    return result.exit_code, result.output
+
+
+def answer(monkeypatch: pytest.MonkeyPatch, value: Any) -> list[tuple[str, ...]]:
+    asked: list[tuple[str, ...]] = []
+
+    def ask(_: Path, *parts: str) -> Any:
+        asked.append(parts)
+        return value
+
+    monkeypatch.setattr(cli, "ask", ask)
+    return asked
+
+
+def test_config_check(tmp_path: Path) -> None:
+    file = tmp_path / "clarion.toml"
+    file.write_text('[node]\nname = "a"\n')
+    assert run("config", "check", str(file)) == (0, f"{file}: no problem found\n")
+    file.write_text("[node]\nnam = 1\nlisten = 3\n")
+    code, output = run("config", "check", str(file))
+    assert code == 2
+    assert output == (
+        f"{file}:2: [node] nam: unknown option; did you mean name?\n"
+        f"{file}:3: [node] listen: expected a list of texts, at least one, got 3\n"
+    )
+
+
+def test_serve_refuses_a_wrong_configuration(tmp_path: Path) -> None:
+    assert run("serve", "--config", str(tmp_path / "none.toml"))[0] == 2
+
+
+def test_config_show_and_reference() -> None:
+    assert "name = " in run("config", "show")[1]
+    assert run("config", "reference") == (0, reference())
+
+
+def test_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer(monkeypatch, STATUS)
+    code, output = run("status")
+    assert code == 0
+    assert "Node a (serving), Clarion 0.1.0, pid 7, up 1 d 1 h" in output
+    assert "etcd away" in output
+    assert "bee     tcp:127.0.0.1:5170  0.1.0    draining" in output
+    assert "requests.INVITE  5" in output
+    assert json.loads(run("status", "--json")[1]) == STATUS
+
+
+def test_registrations(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = answer(monkeypatch, [BINDING])
+    code, output = run("registrations", "sip:alice@localhost")
+    assert code == 0
+    assert asked == [("registrations", "alice@localhost")]
+    assert output.splitlines()[1].split() == [
+        "alice@localhost", "sip:alice@127.0.0.1:5080", "590", "s", "a", "<urn:uuid:1>", "Phone/1",
+    ]  # fmt: skip
+    answer(monkeypatch, [])
+    assert run("registrations") == (0, "Nobody is registered.\n")
+
+
+def test_no_node_is_exit_code_1(tmp_path: Path) -> None:
+    code, output = run("status", "--socket", str(tmp_path / "s"))
+    assert code == 1
+    assert output.startswith("clarion: no node answers at ")
+
+
+def test_version() -> None:
+    code, output = run("version")
+    assert code == 0
+    assert output.startswith("Clarion ")
+    assert "SIP codec" in output
+
+
+def test_the_banner_says_what_to_type_and_that_it_is_open(tmp_path: Path) -> None:
+    text = banner(load(None, {}).settings, tmp_path / "ca.pem", True)
+    assert "sip:alice@localhost" in text
+    assert "sip:127.0.0.1:5060;transport=udp" in text
+    assert f"sip:127.0.0.1:5061;transport=tls   (trust {tmp_path}/ca.pem)" in text
+    assert "listens on loopback only" in text
+    assert "clarion serve --join clarion-data" in text
+    exposed = banner(load(None, {"CLARION_NODE_LISTEN": "udp:0.0.0.0:5060"}).settings, None, False)
+    assert "anybody who can reach this host" in exposed
+    assert "--join" not in exposed
+
+
+def test_tables() -> None:
+    assert table(("A", "B"), [("long", 1), ("x", 22)]) == "A     B\nlong  1\nx     22"
+    assert [span(seconds) for seconds in (0, 59.9, 3600, 200000)] == ["0 s", "59 s", "1 h", "2 d 7 h"]
