@@ -24,7 +24,7 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 
 build: $(READY)          ## compile the codec and the UDP transport again, in place
-	$(BIN)/python -c "from setuptools import setup; setup()" -q build_ext --inplace
+	$(BIN)/python setup.py -q build_ext --inplace
 
 bench: $(READY)          ## CPU per REGISTER, call and MESSAGE, next to Kamailio where it is installed
 	$(BIN)/python -m loadtests.bench
