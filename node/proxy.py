@@ -83,9 +83,9 @@ class Proxy:
         tokens: FlowTokens,
         locator: Locator,
         loop: asyncio.AbstractEventLoop,
-        emit: Callable[[object], None],
+        emit: Callable[[object], None] | None = None,
     ) -> None:
-        """`attach` must follow, once the listeners are open."""
+        """`emit` is told `node.events`, None when nobody listens. `attach` must follow, once the listeners are open."""
         self._settings = settings
         self._name = name
         self._epoch = epoch
@@ -152,10 +152,11 @@ class Proxy:
 
     def received(self, raw: bytes, flow: Flow) -> None:
         """One SIP message."""
-        if leaks_push(raw) and not raw.startswith(b"REGISTER "):
-            raw = contacts_without_push(raw)
         try:
             message = parse(raw)
+            contact = message.first("contact")
+            if contact is not None and leaks_push(contact) and message.method != "REGISTER":
+                message = parse(contacts_without_push(raw))
         except ParseError as error:
             self.broken(error, flow)
             return
@@ -232,8 +233,10 @@ class Proxy:
 
     def _ended(self, context: ResponseContext, status: int, now: float) -> None:
         request = context.request
-        if request.invite and not request.message.to_tag:
-            self.calls[status] = self.calls.get(status, 0) + 1
+        if not request.invite or request.message.to_tag:
+            return
+        self.calls[status] = self.calls.get(status, 0) + 1
+        if self._emit is not None:
             message = request.message
             self._emit(
                 CallEnded(

@@ -37,9 +37,9 @@ def push_identity(push: Mapping[str, str]) -> str:
     return ""
 
 
-def leaks_push(raw: bytes) -> bool:
-    """Quick look whether a message may hold push parameters."""
-    return b";pn-" in raw or b";app-id=" in raw
+def leaks_push(contact: bytes) -> bool:
+    """True when the Contact of a message holds push parameters."""
+    return b"pn-" in contact.lower()
 
 
 def contacts_without_push(raw: bytes) -> bytes:

@@ -32,7 +32,7 @@ class Registrar:
         tokens: FlowTokens,
         settings: RegistrarSettings,
         retry_after: int,
-        emit: Callable[[object], None],
+        emit: Callable[[object], None] | None,
     ) -> None:
         self._identity = identity
         self._epoch = epoch
@@ -115,6 +115,8 @@ class Registrar:
         keys = tuple(change.binding.key for change in changes)
         lines = self._answer.lines(message, outcome.record, keys, self._locations.now_ms())
         request.reply(200, request.now, insert=lines)
+        if self._emit is None:
+            return
         self._emit(
             Registered(
                 aor=aor,
@@ -130,6 +132,8 @@ class Registrar:
         self, request: Request, aor: str | None, status: int, reason: str, insert: bytes, detail: str = ""
     ) -> None:
         request.reply(status, request.now, reason, insert)
+        if self._emit is None:
+            return
         call_id = request.message.call_id.decode("utf-8", "replace")
         why = detail or reason
         self._emit(RegistrationRefused(aor or "", status, why, _source(request.flow), call_id))

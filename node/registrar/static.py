@@ -14,6 +14,7 @@ from cluster.location.service import Change, LocationService
 from node.identity import Identity
 from node.sip.address import parse_address
 from node.sip.errors import ParseError
+from node.sip.uri import parse_uri
 
 GRACE = 30  # seconds
 FAR_TOO_MANY = 1000
@@ -52,7 +53,7 @@ class StaticFile:
                 continue
             try:
                 aor = self._identity.aor(_uri(words[0]))
-                contacts = [_uri(word).decode() for word in words[1:]]
+                contacts = [str(parse_uri(_uri(word))) for word in words[1:]]
             except ParseError as error:
                 self.problems.append(f"line {number}: {error.reason}")
                 continue

@@ -31,7 +31,7 @@ async def test_connection_is_remembered_as_a_flow(node):
         Contact: <sip:tina@10.0.0.9;transport=tls>;+sip.instance="<urn:uuid:7>"
         Supported: gruu
     << tina 200
-        Contact: <sip:tina@10.0.0.9;transport=tls>;+sip.instance="<urn:uuid:7>";expires=600;pub-gruu="sip:tina@
+        Contact: <sip:tina@10.0.0.9;transport=tls>;+sip.instance="<urn:uuid:7>";expires=600;pub-gruu="sip:tin
     >> alice INVITE sip:tina@example.org
     << alice 100
     << tina INVITE sip:tina@10.0.0.9;transport=tls

@@ -22,7 +22,7 @@ def test_read_from_a_contact_uri():
 
 
 def test_identity_of_rfc_8599_wins():
-    assert push_identity({"pn-provider": "fcm", "pn-param": "p", "pn-prid": "t", "pn-tok": "old"}) == "fcm:p:t"
+    assert push_identity({"pn-provider": "fcm", "pn-param": "p", "pn-prid": "t", "pn-tok": "o"}) == "fcm:p:t"
     assert push_identity({"pn-timeout": "5"}) == ""
 
 
@@ -44,7 +44,7 @@ def test_only_contact_rows_are_touched():
         b"INVITE sip:x SIP/2.0\r\nX-A: ;pn-prid=1\r\nm: <sip:a@h;pn-prid=1>,\r\n <sip:b@h;pn-tok=2>\r\n\r\n"
         b"m: <sip:a;pn-prid=1>"
     )
-    assert leaks_push(raw)
+    assert leaks_push(b"<sip:a@h;PN-prid=1>")
     assert contacts_without_push(raw) == (
         b"INVITE sip:x SIP/2.0\r\nX-A: ;pn-prid=1\r\nm: <sip:a@h>,\r\n <sip:b@h>\r\n\r\nm: <sip:a;pn-prid=1>"
     )
