@@ -12,7 +12,7 @@ SOURCES = ("node/sip/_codec.pyx", "node/transport/_udp.pyx")
 
 
 def extensions() -> list[Extension]:
-    """One extension for each source that is there; none where pure Python is asked for or Cython is missing."""
+    """One extension for each source there is; none where pure Python is asked for or Cython is missing."""
     if os.environ.get("CLARION_PURE_PYTHON") == "1":
         return []
     try:

@@ -912,7 +912,7 @@ cdef class Message:
         cdef Row* row
         cdef set removed = self.removed(remove) if remove else None
         piece_count = 0
-        if uri is None:
+        if uri is None or not self.is_request:
             put(s, self.rows_at)
         else:
             put(s, self.target.start)

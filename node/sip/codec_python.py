@@ -106,8 +106,8 @@ def body_length(header: bytes) -> int:
     folded = b"\r\n " in header or b"\r\n\t" in header
     for line in _row_ends(header) if folded else header.split(b"\r\n"):
         if line[:1] in b"cClL":
-            name, _, value = line.partition(b":")
-            if name.rstrip(b" \t").lower() in (b"content-length", b"l"):
+            name, colon, value = line.partition(b":")
+            if colon and name.rstrip(b" \t").lower() in (b"content-length", b"l"):
                 if length != -1:
                     return -3
                 length = number(value, MAX_MESSAGE)
@@ -138,7 +138,8 @@ def _index(message: Message) -> str:
     if len(lines) > MAX_ROWS:
         fault = fault or f"More than {MAX_ROWS} header fields"
         lines.pop()
-    return _rows(message, lines) or fault
+    bad_row = _rows(message, lines if lines[-1:] != [b""] else lines[:-1])
+    return fault or bad_row
 
 
 def _rows(message: Message, lines: list[bytes]) -> str:

@@ -100,9 +100,11 @@ class Framer:
         if not _begins_message(buffer):
             raise ParseError(400, "Not a SIP message")
         end = buffer.find(_HEADER_END, self._seen)
+        if (end + 4 if end >= 0 else len(buffer)) > self._max:
+            raise ParseError(
+                513, f"Header larger than {self._max} octets", answerable(bytes(buffer[: self._max]))
+            )
         if end < 0:
-            if len(buffer) > self._max:
-                raise ParseError(513, f"Header larger than {self._max} octets", answerable(bytes(buffer)))
             self._seen = max(0, len(buffer) - 3)
             return False
         header = bytes(buffer[:end])

@@ -142,7 +142,9 @@ class Message:
         ``drop_routes`` counts Route values, ``remove`` names rows. ``max_forwards`` is set or added, -1
         leaves it. Content-Length is added if absent. All else is untouched and in place.
         """
-        start = self._start if uri is None else b"%b %b SIP/2.0" % (self.method.encode(), uri)
+        start = self._start
+        if uri is not None and self.is_request:
+            start = b"%b %b SIP/2.0" % (self.method.encode(), uri)
         out = [start, via + b"\r\n" + insert[:-2] if insert else via]
         top = self._at["via"]
         for row, name in enumerate(self._names):
@@ -222,7 +224,7 @@ class Message:
             line = self._lines[row]
             if row == top and self._via:
                 line = self._via.stamped(received, rport) + line[self._via.end :]
-            elif name != "via" and name in seen:
+            elif name in seen and name not in ("via", "timestamp"):
                 continue  # only a refused message repeats these
             elif name == "to" and to_tag and self.to_uri and not self.to_tag:
                 line = line.rstrip(WHITE) + b";tag=" + to_tag
