@@ -4,6 +4,7 @@ import csv
 import errno
 import signal
 import socket
+import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ def write_users(path: Path, count: int, name: str = "u") -> list[str]:
 
 
 class Sipp(Program):
-    """One SIPp: a client of `count` calls at `rate` per second if `server` is given, else one that answers."""
+    """One SIPp: with a `server` it makes `count` calls at `rate` per second, without one it answers."""
 
     def __init__(
         self,
@@ -52,12 +53,12 @@ class Sipp(Program):
         rate: float = 100,
         keys: Mapping[str, str] | None = None,
         cpu: int | None = None,
+        port: int = 0,
     ) -> None:
         program = need("sipp", "sip-tester")
-        self.port = free_port()
+        self.port = port or free_port()
         self.transport = transport
-        home = folder / f"sipp-{scenario}-{self.port}"
-        home.mkdir(parents=True)
+        home = Path(tempfile.mkdtemp(prefix=f"sipp-{scenario}-", dir=folder))
         argv = [program, *([f"{server[0]}:{server[1]}"] if server else [])]
         argv += ["-sf", str(SCENARIOS / f"{scenario}.xml"), "-t", {"udp": "u1", "tcp": "t1"}[transport]]
         argv += ["-i", LOOPBACK, "-p", str(self.port), "-nostdin", "-skip_rlimit", "-buff_size", str(BUFFER)]
