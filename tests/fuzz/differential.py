@@ -40,7 +40,7 @@ NAMES = (
     "subject",
     "record-route",
     "x-odd",
-    "x",
+    "session-expires",
     "content-length",
     "v",
     "unknownheader",
