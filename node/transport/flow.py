@@ -14,8 +14,8 @@ Watcher = Callable[["Flow", str], None]
 class Listener:
     """An address of ours that is listened on; compared by identity.
 
-    ``host`` and ``port`` are what is bound, ``advertise_host`` and ``advertise_port`` what peers are told (hosts
-    without brackets). ``via`` lacks only the branch; ``uri`` is for Record-Route and Path.
+    ``host`` and ``port`` are what is bound, ``advertise_host`` and ``advertise_port`` what peers are told
+    (hosts without brackets). ``via`` lacks only the branch; ``uri`` is for Record-Route and Path.
     """
 
     __slots__ = (

@@ -1,9 +1,9 @@
 """Flow tokens (RFC 5626 5.2): the name of a flow, signed, as the user part of a URI.
 
-A token stands in Path and Record-Route, so any node may get it back from anybody. It carries in the clear which
-node holds the flow and where it leads; its end is a keyed hash, so nobody can make us send to an address that
-did not first send to us. All nodes share the keys: the first one signs, all are accepted, so keys can be
-rotated.
+A token stands in Path and Record-Route, so any node may get it back from anybody. It carries in the clear
+which node holds the flow and where it leads; its end is a keyed hash, so nobody can make us send to an
+address that did not first send to us. All nodes share the keys: the first one signs, all are accepted, so
+keys can be rotated.
 """
 
 from __future__ import annotations
