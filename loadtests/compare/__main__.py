@@ -87,8 +87,9 @@ def main() -> int:
             if targets[0].name == "clarion" and not (options.quick or options.no_memory):
                 found = measure(targets[0], folder, options.users)
                 print(
-                    f"memory: {found.per_binding:.0f} bytes per live binding cached, {found.per_transaction:.0f} "
-                    f"per MESSAGE under way (two transactions); process {found.empty / 1e6:.0f} MB"
+                    f"memory: {found.per_binding:.0f} bytes per live binding cached, "
+                    f"{found.per_transaction:.0f} per MESSAGE under way (two transactions); "
+                    f"process {found.empty / 1e6:.0f} MB"
                 )
         finally:
             for target in targets:

@@ -138,6 +138,12 @@ class SipPhone:
 
         return await self.expect(fits, f"a response to {request.start}", seconds)
 
+    def forget(self) -> None:
+        """Forgets all that came, so that a long run stays fast."""
+        self.received.clear()
+        self._taken.clear()
+        self._seen.clear()
+
     async def nothing(self, wanted: Callable[[Sip], bool], seconds: float) -> None:
         """Makes sure that no such message comes for so long."""
         try:
@@ -372,11 +378,11 @@ class Call:
         self._send("ACK", number=self.cseq)
         return response
 
-    async def bye(self, status: int = 200) -> Sip:
+    async def bye(self, status: int = 200, seconds: float = PATIENCE) -> Sip:
         """Hangs up and checks the status of the answer; the other side must answer meanwhile."""
         self.cseq += 1
         request = self._send("BYE")
-        response = await self.phone.expect_response(request)
+        response = await self.phone.expect_response(request, seconds)
         assert response.status == status, self.phone.evidence(f"BYE got {response.start}, not {status}")
         return response
 
