@@ -21,7 +21,7 @@ VERSION = 1
 class Binding(msgspec.Struct, frozen=True, omit_defaults=True):
     """One binding. The three times are on the store's clock, in ms, and set by the location service."""
 
-    key: str = ""  # the device: see PLAN of keys in node/registrar; the field of the hash
+    key: str = ""  # the device: "<instance>", "<instance>;reg-id=N", "prid:...", or the contact URI
     uri: str = ""  # Contact URI without push parameters: what requests are sent to
     params: str = ""  # Contact header field parameters to list back (";q=0.5;+sip.instance=...")
     q: int = 1000  # 0..1000
@@ -77,7 +77,7 @@ def encode_tail(b: Binding) -> bytes:
 
 
 def line(text: str) -> str:
-    """`text` as a head line: the separator cannot be inside a header field value, but nobody shall find out."""
+    """`text` as one head line (no header field value holds the separator once it is unfolded)."""
     return text.replace("\n", " ") if "\n" in text else text
 
 

@@ -1,0 +1,117 @@
+-- One REGISTER (RFC 3261 10.3), atomically, on the one key of an address of record.
+--
+-- KEYS[1]  the hash: field = device key, value = head lines and tail (see cluster/location/binding.py)
+-- ARGV     channel, max_contacts, wildcard ("1" or "0"), call_id, cseq,
+--          then per contact: device key, ttl ms (0 removes), message ttl ms, prid, version, tail
+-- Returns  status (0 done, 1 refused for its CSeq, 2 refused for too many contacts), the store's time in ms,
+--          the other surviving records (field, value, ...), the device keys that had to go
+--
+-- The contacts of the request itself are not sent back: the caller knows them. No JSON is looked into.
+local key, channel, max = KEYS[1], ARGV[1], tonumber(ARGV[2])
+local wildcard, call_id, cseq = ARGV[3] == '1', ARGV[4], tonumber(ARGV[5])
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local HEAD = '^%d+\n(%d+)\n(%d+)\n(%d+)\n(%d+)\n([^\n]*)\n([^\n]*)\n'
+
+local mine, adding = {}, 0
+for i = 6, #ARGV, 6 do
+  mine[ARGV[i]] = i
+  if ARGV[i + 1] ~= '0' then adding = adding + 1 end
+end
+
+-- What is there: drop the expired, refuse what is out of order, remember the rest.
+local stored = redis.call('HGETALL', key)
+local others, dropped, latest = {}, {}, 0
+local refused = adding > max and 2 or 0
+for i = 1, #stored, 2 do
+  local field, value = stored[i], stored[i + 1]
+  local _, _, _, message_expires, registered, known_cseq, known_call, prid = value:find(HEAD)
+  message_expires = tonumber(message_expires)
+  if not message_expires or message_expires <= now then
+    dropped[#dropped + 1] = field
+  elseif wildcard or mine[field] then
+    if known_call == call_id and tonumber(known_cseq) >= cseq then refused = 1 end
+    others[#others + 1] = {field, value, message_expires, tonumber(registered), prid, true}
+  else
+    others[#others + 1] = {field, value, message_expires, tonumber(registered), prid, false}
+  end
+end
+
+if refused ~= 0 then
+  local flat = {}
+  for _, record in ipairs(others) do
+    flat[#flat + 1] = record[1]
+    flat[#flat + 1] = record[2]
+  end
+  return {refused, now, flat, {}}
+end
+
+-- The same push token under another device key is the same app reinstalled: the older binding goes. Two
+-- flows of one device (RFC 5626 reg-id) share their token and both stay.
+local evicted, kept = {}, {}
+local function same_device(a, b)
+  local instance = a:match('^(.*);reg%-id=%d+$')
+  return instance and instance == b:match('^(.*);reg%-id=%d+$')
+end
+for _, record in ipairs(others) do
+  local field, prid = record[1], record[5]
+  if record[6] then
+    if not mine[field] then dropped[#dropped + 1] = field end
+  else
+    local replaced = false
+    if prid ~= '' then
+      for i = 6, #ARGV, 6 do
+        if ARGV[i + 3] == prid and ARGV[i + 1] ~= '0' and not same_device(ARGV[i], field) then
+          replaced = true
+        end
+      end
+    end
+    if replaced then
+      dropped[#dropped + 1] = field
+      evicted[#evicted + 1] = field
+    else
+      kept[#kept + 1] = record
+    end
+  end
+end
+
+-- Too many contacts: those go that registered longest ago, never one of this request.
+if #kept + adding > max then
+  table.sort(kept, function(a, b) return a[4] > b[4] end)
+  while #kept + adding > max do
+    local field = table.remove(kept)[1]
+    dropped[#dropped + 1] = field
+    evicted[#evicted + 1] = field
+  end
+end
+
+local write, published = {}, {}
+for i = 6, #ARGV, 6 do
+  local field, ttl, message_ttl = ARGV[i], tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
+  if ttl == 0 then
+    dropped[#dropped + 1] = field
+  elseif mine[field] == i then
+    if message_ttl < ttl then message_ttl = ttl end
+    if now + message_ttl > latest then latest = now + message_ttl end
+    write[#write + 1] = field
+    write[#write + 1] = string.format('%s\n%.0f\n%.0f\n%.0f\n%s\n%s\n%s\n%s', ARGV[i + 4], now + ttl,
+      now + message_ttl, now, ARGV[5], call_id, ARGV[i + 3], ARGV[i + 5])
+    published[#published + 1] = field
+  end
+end
+
+local flat = {}
+for _, record in ipairs(kept) do
+  if record[3] > latest then latest = record[3] end
+  flat[#flat + 1] = record[1]
+  flat[#flat + 1] = record[2]
+end
+
+if #dropped > 0 and #stored > 0 then redis.call('HDEL', key, unpack(dropped)) end
+if #write > 0 then redis.call('HSET', key, unpack(write)) end
+if latest > 0 then redis.call('PEXPIREAT', key, string.format('%.0f', latest)) end
+if #published > 0 then redis.call('PUBLISH', channel, table.concat(published, '\n')) end
+-- Redis forgets whom to tell about a key once it has changed: read it again, so that the caller, who puts
+-- what it is told here into its cache, hears of the next change (cluster/location/cache.py).
+redis.call('EXISTS', key)
+return {0, now, flat, evicted}
