@@ -543,7 +543,7 @@ cdef class Message:
         self.rows_at = end + 2
         return self.read_rows(s, <int>n) and self.read_fields(s) and self.read_length(s, <int>n)
 
-    cdef bint read_start(self, text s, int end):
+    cdef bint read_start(self, text s, int end) except -1:
         cdef int at, start
         if same(s, b"sip/", 4):
             if end < 11 or memcmp(s + 4, b"2.0 ", 4) or not 49 <= s[8] <= 54:
@@ -624,7 +624,7 @@ cdef class Message:
         self.body_at = at + 2
         return True
 
-    cdef bint read_fields(self, text s):
+    cdef bint read_fields(self, text s) noexcept:
         cdef Row row
         cdef int at, known
         for known in range(VIA, CSEQ + 1):
@@ -654,7 +654,7 @@ cdef class Message:
             return self.max_forwards >= 0
         return True
 
-    cdef bint read_cseq(self, text s):
+    cdef bint read_cseq(self, text s) noexcept:
         cdef Row row = self.row[self.first_row[CSEQ]]
         cdef int start = skip(s, row.value, row.end), at = start, end
         while 48 <= s[at] <= 57:
@@ -670,7 +670,7 @@ cdef class Message:
         self.method = method_of(s + start, end - start)
         return True
 
-    cdef bint read_length(self, text s, int n):
+    cdef bint read_length(self, text s, int n) except -1:
         cdef Row row
         cdef long long length
         if self.first_row[CONTENT_LENGTH] < 0:

@@ -34,9 +34,10 @@ def test_star() -> None:
     assert parse_address(b" * ").star
 
 
-@pytest.mark.parametrize(
-    "value", [b"", b"<>", b"<sip:a", b'"open <sip:a>', b"sip:a@b?x=y", b"<sip:a>;", b"<sip:a> x"]
-)
+MALFORMED = [b"", b"<>", b"<sip:a", b'"open <sip:a>', b"sip:a@b?x=y", b"<sip:a>;", b"<sip:a> x"]
+
+
+@pytest.mark.parametrize("value", MALFORMED)
 def test_malformed(value: bytes) -> None:
     with pytest.raises(ParseError, match="400 Malformed address"):
         parse_address(value)
