@@ -44,7 +44,7 @@ class NodeSettings(msgspec.Struct, kw_only=True, frozen=True):
         str,
         Meta(
             description="Where the other nodes reach this one, like `tcp:10.0.0.1:5070`. "
-            "Only nodes may connect there."
+            "Only nodes may connect there. Empty for a node that stays alone."
         ),
     ] = "tcp:127.0.0.1:5070"
     data: Annotated[

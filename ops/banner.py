@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ops.config.checks import parse_listen
+from node.transport.address import parse_listen
 from ops.config.show import masked
 from ops.listen import bracketed, is_loopback
 from ops.place import admin_socket

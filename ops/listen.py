@@ -5,7 +5,7 @@ import ipaddress
 import socket
 from collections.abc import Iterable
 
-from ops.config.checks import parse_listen
+from node.transport.address import parse_listen
 from ops.errors import StartError
 
 
@@ -52,11 +52,6 @@ def is_loopback(text: str) -> bool:
     return ipaddress.ip_address(parse_listen(text)[1]).is_loopback
 
 
-def is_wildcard(text: str) -> bool:
-    """Whether it stands for every address of the host."""
-    return ipaddress.ip_address(parse_listen(text)[1]).is_unspecified
-
-
 def shifted(text: str, by: int) -> str:
     """The same address with its port moved, for a further node on this host."""
     transport, host, port = parse_listen(text)
@@ -66,17 +61,3 @@ def shifted(text: str, by: int) -> str:
 def bracketed(host: str) -> str:
     """An IPv6 address in brackets, anything else as it is."""
     return f"[{host}]" if ":" in host else host
-
-
-def primary_address(version: int) -> str:
-    """The address from which this host reaches others: what peers should be told for a wildcard listener.
-
-    Asks the routing table by connecting a UDP socket, which sends nothing. Loopback where there is no route.
-    """
-    family, far = (socket.AF_INET6, "2001:db8::1") if version == 6 else (socket.AF_INET, "192.0.2.1")
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.connect((far, 9))
-            return str(probe.getsockname()[0])
-    except OSError:
-        return "::1" if version == 6 else "127.0.0.1"

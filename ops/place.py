@@ -46,8 +46,10 @@ def _beside(loaded: Loaded, settings: Settings, first: Path) -> Settings:
     for number in range(2, NODES_ON_ONE_HOST + 1):
         by = PORT_STEP * (number - 1)
         listen = node.listen if listen_given else tuple(shifted(text, by) for text in node.listen)
-        internal = node.internal if internal_given else shifted(node.internal, by)
-        wanted = ([] if listen_given else list(listen)) + ([] if internal_given else [internal])
+        internal = node.internal if internal_given or not node.internal else shifted(node.internal, by)
+        wanted = ([] if listen_given else list(listen)) + (
+            [] if internal_given or not internal else [internal]
+        )
         if all(refusal(text) is None for text in wanted):
             break
     else:

@@ -4,6 +4,8 @@ from typing import Any
 
 from cluster.location.record import Record
 
+LIMIT = 10_000  # users shown at once
+
 
 def bindings_shown(record: Record, now_ms: int) -> list[dict[str, Any]]:
     """One row per binding. Push parameters stay inside."""

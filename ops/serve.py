@@ -13,10 +13,10 @@ import uvloop
 from msgspec.structs import replace
 
 from node.settings import TlsSettings
+from node.transport.address import parse_listen
 from ops.admin import AdminServer
 from ops.assembly import build
 from ops.banner import banner, exposed
-from ops.config.checks import parse_listen
 from ops.config.load import Loaded
 from ops.data_folder import DataFolder
 from ops.development_ca import certificates
@@ -52,7 +52,7 @@ async def _serve(settings: Settings, join: Path | None) -> None:
         folder = DataFolder(Path(settings.node.data))
         stack.callback(folder.release)
         require_free(settings.node.listen, "[node] listen")
-        require_free([settings.node.internal], "[node] internal")
+        require_free([settings.node.internal] if settings.node.internal else [], "[node] internal")
         for text in exposed(settings):
             log.warning("[auth] mode is open and %s is not loopback: anybody there may be anybody", text)
         stores = EmbeddedStores(settings, folder)

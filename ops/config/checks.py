@@ -1,10 +1,10 @@
 """The rules that one option's type cannot say: addresses, URLs, files, and options that belong together."""
 
-import ipaddress
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from node.transport.address import ListenAddress, parse_listen, split_host
 from ops.settings import Settings
 
 Finding = tuple[tuple[str, str], str]  # ((section, option), what was expected)
@@ -20,46 +20,38 @@ def check(settings: Settings) -> Iterator[Finding]:
     yield from _registrar(settings)
 
 
-def parse_listen(text: str) -> tuple[str, str, int]:
-    """`"tls:[::1]:5061"` -> `("tls", "::1", 5061)`. Raises ValueError with what was expected."""
-    transport, _, rest = text.partition(":")
-    host, _, port = rest.rpartition(":")
-    if transport not in ("udp", "tcp", "tls"):
-        raise ValueError(f'expected udp:, tcp: or tls: before an address, got "{text}"')
-    if not port.isascii() or not port.isdigit() or not 0 <= int(port) <= 65535:
-        raise ValueError(f'expected a port from 0 to 65535 at the end, got "{text}"')
-    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-    try:
-        address = ipaddress.ip_address(bare)
-    except ValueError:
-        raise ValueError(f'expected an IP address, IPv6 in brackets, got "{text}"') from None
-    if (address.version == 6) != host.startswith("["):
-        raise ValueError(f'expected an IPv6 address (and only that) in brackets, got "{text}"')
-    return transport, str(address), int(port)
-
-
 def _addresses(settings: Settings) -> Iterator[Finding]:
-    seen: set[tuple[str, str, int]] = set()
+    seen: set[ListenAddress] = set()
     for text in settings.node.listen:
         try:
             listen = parse_listen(text)
         except ValueError as error:
-            yield ("node", "listen"), str(error)
+            yield ("node", "listen"), f"expected an address like udp:192.0.2.1:5060; {error}"
             continue
-        if listen in seen and listen[2]:
+        if listen in seen and listen.port:
             yield ("node", "listen"), f'expected each address once, got "{text}" twice'
         seen.add(listen)
+    if settings.node.internal:
+        yield from _internal(settings.node.internal, seen)
     try:
-        internal = parse_listen(settings.node.internal)
-        if internal[0] != "tcp":
-            yield ("node", "internal"), f'expected tcp: before an address, got "{settings.node.internal}"'
-        elif internal in seen and internal[2]:
-            yield ("node", "internal"), "expected an address of its own, got one of listen"
+        split_host(settings.node.advertise or "any")
     except ValueError as error:
-        yield ("node", "internal"), str(error)
+        yield ("node", "advertise"), f"expected host or host:port; {error}"
     for domain in settings.node.domains:
         if not domain or any(sign in domain for sign in "@/ ;"):
             yield ("node", "domains"), f'expected host names, addresses or "*", got "{domain}"'
+
+
+def _internal(text: str, listening: set[ListenAddress]) -> Iterator[Finding]:
+    try:
+        internal = parse_listen(text)
+    except ValueError as error:
+        yield ("node", "internal"), f"expected an address like tcp:192.0.2.1:5070; {error}"
+        return
+    if internal.transport != "tcp":
+        yield ("node", "internal"), f'expected tcp: before an address, got "{text}"'
+    elif internal in listening and internal.port:
+        yield ("node", "internal"), "expected an address of its own, got one of listen"
 
 
 def _stores(settings: Settings) -> Iterator[Finding]:

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from ops.config.checks import parse_listen
 from ops.config.load import Loaded, load
 from ops.config.options import options
 from ops.config.show import show
@@ -136,25 +135,20 @@ def test_options_that_do_not_fit_together_are_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "parsed"),
+    ("option", "value", "expected"),
     [
-        ("udp:127.0.0.1:5060", ("udp", "127.0.0.1", 5060)),
-        ("tls:[::1]:5061", ("tls", "::1", 5061)),
-        ("tcp:[2001:DB8:0::1]:0", ("tcp", "2001:db8::1", 0)),
+        ("listen", '["sctp:127.0.0.1:5060"]', "expected an address like udp:192.0.2.1:5060; "),
+        ("listen", '["udp:127.0.0.1:1", "udp:127.0.0.1:1"]', "expected each address once, "),
+        ("internal", '"udp:127.0.0.1:1"', "expected tcp: before an address, "),
+        ("internal", '"tcp:127.0.0.1:5060"', "expected an address of its own, "),
+        ("internal", '"tcp:nowhere:5060"', "expected an address like tcp:192.0.2.1:5070; "),
+        ("advertise", '"host:port"', "expected host or host:port; "),
+        ("domains", '["a@b"]', 'expected host names, addresses or "*", '),
     ],
 )
-def test_listening_addresses(text: str, parsed: tuple[str, str, int]) -> None:
-    assert parse_listen(text) == parsed
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", "udp", "udp:127.0.0.1", "sctp:127.0.0.1:5060", "udp:::1:5060", "udp:[127.0.0.1]:5060",
-     "udp:host:5060", "udp:127.0.0.1:65536", "udp:127.0.0.1:٣"],
-)  # fmt: skip
-def test_wrong_listening_addresses(text: str) -> None:
-    with pytest.raises(ValueError, match="expected"):
-        parse_listen(text)
+def test_addresses_are_checked(tmp_path: Path, option: str, value: str, expected: str) -> None:
+    (found,) = problems(tmp_path, f"[node]\n{option} = {value}\n")
+    assert found.startswith(f"clarion.toml:2: [node] {option}: {expected}")
 
 
 def test_show_names_the_origin_and_hides_passwords(tmp_path: Path) -> None:

@@ -1,0 +1,183 @@
+"""Putting one node together: stores, membership, flow tokens, the proxy core and its transports.
+
+    settings ─► LocationService ─┐
+             ─► Members ─────────┼─► Proxy ◄─► Transports
+             ─► FlowTokens ──────┘
+
+`build` makes the parts; `Node` starts, drains and stops them in the order that loses nothing: the node joins
+when its listeners are open, and leaves before they close.
+"""
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cluster.errors import BadAddress, NameTaken
+from cluster.location.service import LocationService
+from cluster.membership import Member, Members
+from node.proxy import Proxy
+from node.resolve.locator import Locator
+from node.transport.address import split_host
+from node.transport.tls_context import tls_contexts
+from node.transport.token import FlowTokens
+from node.transport.transports import Transports
+from ops.child import Child
+from ops.errors import StartError
+from ops.event_log import EventLog
+from ops.registrations import LIMIT, bindings_shown
+from ops.secret import flow_token_key
+from ops.settings import Settings
+from ops.status import counts, members_shown
+from ops.version import version
+
+log = logging.getLogger("clarion.node")
+
+
+class Node:
+    """One running node: what `clarion serve` starts and the admin socket shows."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        epoch: str,
+        locations: LocationService,
+        members: Members,
+        proxy: Proxy,
+        transports: Transports,
+        events: EventLog,
+        children: Sequence[Child] = (),
+    ) -> None:
+        self.settings = settings
+        self.epoch = epoch
+        self.locations = locations
+        self.members = members
+        self.proxy = proxy
+        self.transports = transports
+        self.ready = False
+        self.draining = False
+        self._events = events
+        self._children = children
+        self._started = time.time()
+
+    async def start(self) -> None:
+        """Opens the listeners and joins. Raises StartError."""
+        try:
+            await self.transports.start()
+            self.proxy.attach(self.transports)
+            await self.members.join(self._member())
+        except NameTaken as error:
+            raise StartError(str(error)) from None
+        except (OSError, ValueError) as error:
+            raise StartError(f"[node] listen, internal: {error.args[-1]}") from None
+        self.ready = True
+
+    async def drain(self, timeout: float) -> None:
+        """Takes no new calls, tells the others so, and lets what runs end within `timeout` seconds."""
+        self.ready, self.draining = False, True
+        await self.members.set_draining()
+        if not await self.proxy.drain(timeout):
+            log.warning("requests still open after %.0f s are given up", timeout)
+
+    async def stop(self) -> None:
+        """Removes the membership, then closes everything. Also after a start that failed."""
+        self.ready = False
+        await self.members.leave()
+        await self.proxy.close()
+        await self.transports.close()
+        await self.locations.close()
+
+    def status(self) -> dict[str, Any]:
+        """What `/status` shows."""
+        node = self.settings.node
+        return {
+            "node": {
+                "name": node.name,
+                "epoch": self.epoch,
+                "version": version(),
+                "uptime": round(time.time() - self._started, 3),
+                "draining": self.draining,
+                "listen": [repr(listener) for listener in self.transports.listeners if not listener.internal],
+                "internal": node.internal,
+            },
+            "members": members_shown(self.members),
+            "leader": None,  # elections come with push dispatch
+            "stores": {
+                "redis": _connected(self.locations.connected),
+                "etcd": _connected(self.members.connected),
+            },
+            "events": {"emitted": self._events.emitted, "dropped": self._events.dropped},
+            "counts": counts(self.proxy, self.transports, self.locations, self._children),
+        }
+
+    async def registrations(self, aor: str | None) -> list[dict[str, Any]]:
+        """What `/registrations` shows: devices of one user, or of the first users that a scan finds."""
+        if aor is not None:
+            return bindings_shown(await self.locations.fetch(aor), self.locations.now_ms())
+        rows: list[dict[str, Any]] = []
+        async for record in self.locations.scan(limit=LIMIT):
+            rows += bindings_shown(record, self.locations.now_ms())
+        return sorted(rows, key=lambda row: str(row["aor"]))
+
+    def _member(self) -> Member:
+        """This node as the others see it."""
+        internal = next((listener for listener in self.transports.listeners if listener.internal), None)
+        return Member(
+            name=self.settings.node.name,
+            epoch=self.epoch,
+            internal=f"tcp:{internal.sent_by.decode()}" if internal else "",
+            version=version(),
+            started_at=int(self._started),
+            draining=False,
+        )
+
+
+async def build(settings: Settings, folder: Path, events: EventLog, children: Sequence[Child] = ()) -> Node:
+    """A node that is not started yet; `settings` name real stores and certificates.
+
+    Waits for Redis where this node never saw it before. Raises StartError.
+    """
+    loop = asyncio.get_running_loop()
+    name, epoch = settings.node.name, secrets.token_hex(6)
+    room = settings.room()
+    try:
+        locations = LocationService(settings.redis, events.emit, f"clarion-{name}")
+        members = Members(settings.etcd, events.emit)
+        tls = tls_contexts(settings.tls)
+    except BadAddress as error:
+        raise StartError(str(error)) from None
+    except OSError as error:
+        raise StartError(str(error)) from None
+    await locations.start()
+    key = await flow_token_key(locations, folder)
+    tokens = FlowTokens(name, [key], epoch)
+    proxy = Proxy(
+        room,
+        name=name,
+        epoch=epoch,
+        locations=locations,
+        members=members,
+        tokens=tokens,
+        locator=Locator(),
+        loop=loop,
+        emit=events.emit,
+    )
+    transports = Transports(loop, room, proxy, tls, _internal_peers(members))
+    return Node(settings, epoch, locations, members, proxy, transports, events, children)
+
+
+def _internal_peers(members: Members):
+    """Who may connect to the internal listener: addresses of members, and this host itself."""
+
+    def allowed(address: str) -> bool:
+        hosts = {split_host(member.internal.partition(":")[2])[0] for member in members.snapshot.values()}
+        return address in hosts
+
+    return allowed
+
+
+def _connected(state: bool) -> str:
+    return "connected" if state else "away"
