@@ -20,11 +20,14 @@ def extensions() -> list[Extension]:
     except ImportError:
         return []
     modules = [
-        Extension(source[:-4].replace("/", "."), [source], extra_compile_args=["-O3"], optional=True)
+        Extension(source[:-4].replace("/", "."), [source], extra_compile_args=["-O3"])
         for source in SOURCES
         if Path(source).exists()
     ]
-    return list(cythonize(modules, language_level=3))
+    compiled: list[Extension] = cythonize(modules, language_level=3)
+    for extension in compiled:
+        extension.optional = True  # cythonize forgets what an Extension says of it
+    return compiled
 
 
 setup(ext_modules=extensions())

@@ -45,7 +45,8 @@ def test_malformed(value: bytes) -> None:
 
 def test_addresses_of_a_message(codec: ModuleType) -> None:
     raw = (
-        b"REGISTER sip:b SIP/2.0\r\nVia: SIP/2.0/TCP h\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:b@c>\r\nCall-ID: c\r\n"
+        b"REGISTER sip:b SIP/2.0\r\nVia: SIP/2.0/TCP h\r\nFrom: <sip:a@b>;tag=1\r\n"
+        b"To: <sip:b@c>\r\nCall-ID: c\r\n"
         b'CSeq: 1 REGISTER\r\nm: "x, y" <sip:1>;q=1, sip:2\r\nContact: <sip:3>\r\nPath: <sip:4\r\n\r\n'
     )
     message = codec.parse(raw)
