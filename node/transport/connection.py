@@ -73,6 +73,10 @@ class Connection(Flow):
     def _readable(self) -> None:
         raise NotImplementedError
 
+    def expire(self, now: float) -> float | None:
+        """A deadline passed (node.transport.deadlines): the next one, if any."""
+        raise NotImplementedError
+
     def _now(self) -> float:
         return self._connections.deadlines.now
 

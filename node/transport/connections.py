@@ -9,7 +9,7 @@ import socket
 from typing import TYPE_CHECKING, Final
 
 from node.transport.address import family_of
-from node.transport.connection import StreamLimits
+from node.transport.connection import Connection, StreamLimits
 from node.transport.deadlines import Deadlines
 from node.transport.flow import Listener
 from node.transport.stream import Stream
@@ -55,9 +55,9 @@ class Connections:
         self._maximum = maximum
         self._per_address = maximum_per_address
         self._addresses: dict[bytes, int] = {}
-        self._all: set[Stream] = set()  # with those that still close
+        self._all: set[Connection] = set()  # with those that still close
         self._opened: dict[Destination, Stream] = {}
-        self._keys: dict[Stream, Destination] = {}
+        self._keys: dict[Connection, Destination] = {}
         self._empty: asyncio.Event | None = None
 
     def __len__(self) -> int:
@@ -119,14 +119,14 @@ class Connections:
         self._addresses[stream.received] = self._addresses.get(stream.received, 0) + 1
         return stream
 
-    def forget(self, stream: Stream) -> None:
+    def forget(self, stream: Connection) -> None:
         """A connection takes no more messages."""
         self.by_serial.pop(stream.serial, None)
         key = self._keys.pop(stream, None)
         if key is not None:
             del self._opened[key]
 
-    def gone(self, stream: Stream) -> None:
+    def gone(self, stream: Connection) -> None:
         """The socket of a connection is closed."""
         self.deadlines.discard(stream)
         self._all.discard(stream)

@@ -87,7 +87,7 @@ class Stream(Connection):
         self.close(str(error))
 
     def expire(self, now: float) -> float | None:
-        """A deadline passed (node.transport.deadlines)."""
+        """Ends what took too long in its state; an open connection gets its next deadline."""
         limits, state = self._limits, self._state
         if state == CONNECTING:
             self.abort(f"connect: no answer within {limits.connect_timeout:g} s")
