@@ -97,6 +97,10 @@ class TransportSettings(msgspec.Struct, kw_only=True, frozen=True):
         int,
         Meta(ge=65536, description="Bytes waiting on one connection above which the connection is given up."),
     ] = 1_048_576
+    dns_servers: Annotated[
+        tuple[str, ...],
+        Meta(description="DNS servers, `address` or `address:port`; none for those of the system."),
+    ] = ()
 
 
 class TlsSettings(msgspec.Struct, kw_only=True, frozen=True):

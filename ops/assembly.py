@@ -12,7 +12,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,9 @@ from cluster.errors import BadAddress, NameTaken
 from cluster.location.service import LocationService
 from cluster.membership import Member, Members
 from node.proxy import Proxy
+from node.resolve.dns import SystemDns
 from node.resolve.locator import Locator
-from node.transport.address import split_host
+from node.transport.address import TRANSPORTS, parse_listen, split_host
 from node.transport.tls_context import tls_contexts
 from node.transport.token import FlowTokens
 from node.transport.transports import Transports
@@ -48,6 +49,7 @@ class Node:
         members: Members,
         proxy: Proxy,
         transports: Transports,
+        dns: SystemDns,
         events: EventLog,
         children: Sequence[Child] = (),
     ) -> None:
@@ -59,6 +61,7 @@ class Node:
         self.transports = transports
         self.ready = False
         self.draining = False
+        self._dns = dns
         self._events = events
         self._children = children
         self._started = time.time()
@@ -89,6 +92,7 @@ class Node:
         await self.proxy.close()
         await self.transports.close()
         await self.locations.close()
+        await self._dns.close()
 
     def status(self) -> dict[str, Any]:
         """What `/status` shows."""
@@ -154,6 +158,7 @@ async def build(settings: Settings, folder: Path, events: EventLog, children: Se
     await locations.start()
     key = await flow_token_key(locations, folder)
     tokens = FlowTokens(name, [key], epoch)
+    dns = SystemDns(settings.transport.dns_servers)
     proxy = Proxy(
         room,
         name=name,
@@ -161,16 +166,26 @@ async def build(settings: Settings, folder: Path, events: EventLog, children: Se
         locations=locations,
         members=members,
         tokens=tokens,
-        locator=Locator(),
+        locator=_locator(settings, dns),
         loop=loop,
         emit=events.emit,
     )
     transports = Transports(loop, room, proxy, tls, _internal_peers(members))
-    return Node(settings, epoch, locations, members, proxy, transports, events, children)
+    return Node(settings, epoch, locations, members, proxy, transports, dns, events, children)
 
 
-def _internal_peers(members: Members):
-    """Who may connect to the internal listener: addresses of members, and this host itself."""
+def _locator(settings: Settings, dns: SystemDns) -> Locator:
+    """Resolves to what this node can send by: the transports and address families that it listens on."""
+    listen = [parse_listen(text) for text in settings.node.listen]
+    transports = [name for name in TRANSPORTS if any(address.transport == name for address in listen)]
+    families = [
+        version for version in (4, 6) if any((":" in address.host) == (version == 6) for address in listen)
+    ]
+    return Locator(dns, transports=transports, families=families)
+
+
+def _internal_peers(members: Members) -> Callable[[str], bool]:
+    """Who may connect to the internal listener: the addresses of the members."""
 
     def allowed(address: str) -> bool:
         hosts = {split_host(member.internal.partition(":")[2])[0] for member in members.snapshot.values()}
