@@ -11,7 +11,7 @@ from node.sip.grammar import PARAMS, QUOTED, WHITE, WS, params_in
 if TYPE_CHECKING:
     from node.sip.message import Message
 
-_NAME_ADDR = re.compile(rb'((?:[^"<;]++|' + QUOTED + rb")*+)<([^<>\"]*+)>" + WS + PARAMS, re.S)
+_NAME_ADDR = re.compile(rb'((?:[^"<;]++|' + QUOTED + rb")*)<([^<>\"]*+)>" + WS + PARAMS, re.S)
 _ADDR_SPEC = re.compile(WS + rb'()([^ \t\r\n;,?"<>]++)' + WS + PARAMS, re.S)
 _ESCAPED = re.compile(r"\\(.)", re.S)
 

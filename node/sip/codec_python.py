@@ -50,7 +50,7 @@ METHODS: Final = {
 _is_request_uri = re.compile(rb'[A-Za-z][A-Za-z0-9+.\-]*+:[^\x00-\x20\x7f<>"]++').fullmatch
 _is_status_line = re.compile(rb"[Ss][Ii][Pp]/2\.0 ([1-6][0-9][0-9])(?: ([^\r\n]*+))?").fullmatch
 _is_version = re.compile(rb"[Ss][Ii][Pp]/[0-9]++\.[0-9]++").fullmatch
-_leading = re.compile(rb"\A(?:\r\n)++")
+_leading = re.compile(rb"\A(?:\r\n)+")
 _row_ends = re.compile(rb"\r\n(?![ \t])").split
 _is_call_id = re.compile(rb"[^\x00-\x20\x7f]++").fullmatch
 

@@ -12,7 +12,7 @@ from node.sip.errors import ParseError
 PING: Final = b"\r\n\r\n"
 PONG: Final = b"\r\n"
 _HEADER_END: Final = b"\r\n\r\n"
-_crlfs = re.compile(rb"(?:\r\n)*+").match
+_crlfs = re.compile(rb"(?:\r\n)*").match
 _begins_message = re.compile(rb"[A-Za-z0-9\-.!%*_+`'~]").match
 _FAULTS: Final = {
     -1: "Missing Content-Length header field",

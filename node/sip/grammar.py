@@ -1,8 +1,10 @@
 """The pieces of RFC 3261 section 25 that the codec reads, as regular expressions, and their use.
 
-Everything here is linear in its input: the quantifiers are possessive (``*+``, ``++``), so nothing is tried
-twice. Inside a header field, CR and LF occur only as part of a fold (the codec refuses bare ones), hence both
-count as white space. The compiled codec implements the same rules by hand; a property test holds the two
+Everything here is linear in its input: what repeats one class of octets is possessive (``*+``), and what
+repeats a group begins each round and each alternative with an octet of its own, so going back never finds
+another way. (Groups are not made possessive: CPython before 3.11.5 then goes on behind a round that failed
+half-way.) Inside a header field, CR and LF occur only as part of a fold (the codec refuses bare ones), hence
+both count as white space. The compiled codec implements the same rules by hand; a property test holds the two
 together.
 """
 
@@ -16,7 +18,7 @@ from node.sip.errors import ParseError
 WS: Final = rb"[ \t\r\n]*+"
 WHITE: Final = b" \t\r\n"
 TOKEN: Final = rb"[A-Za-z0-9\-.!%*_+`'~]++"
-QUOTED: Final = rb'"(?:[^"\\]++|\\.)*+"'
+QUOTED: Final = rb'"(?:[^"\\]++|\\.)*"'
 PARAM: Final = (
     rb";"
     + WS
@@ -35,7 +37,7 @@ PARAM: Final = (
 PARAMS: Final = (
     rb"((?:"
     + PARAM.replace(rb"(" + TOKEN, rb"(?:" + TOKEN).replace(rb"(" + QUOTED, rb"(?:" + QUOTED)
-    + rb")*+)"
+    + rb")*)"
 )
 
 is_token = re.compile(TOKEN).fullmatch
@@ -43,8 +45,8 @@ params_in = re.compile(PARAM, re.S).finditer
 
 _FOLD = re.compile(rb"[ \t]*\r\n[ \t]+")
 # What may hide a comma, or a comma. An unterminated quote or bracket hides the rest.
-_COMMA = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?)|<[^>]*+>?|(,)', re.S)
-_NAME_ADDR = re.compile(rb'(?:[^"<;]++|' + QUOTED + rb')*+<([^<>"]*+)>' + WS + PARAMS, re.S)
+_COMMA = re.compile(rb'"(?:[^"\\]++|\\.)*(?:"|\\?)|<[^>]*+>?|(,)', re.S)
+_NAME_ADDR = re.compile(rb'(?:[^"<;]++|' + QUOTED + rb')*<([^<>"]*+)>' + WS + PARAMS, re.S)
 _ADDR_SPEC = re.compile(WS + rb'([^ \t\r\n;,"<>]++)' + WS + PARAMS, re.S)
 _CSEQ = re.compile(WS + rb"([0-9]++)[ \t\r\n]++(" + TOKEN + rb")" + WS)
 
