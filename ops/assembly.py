@@ -10,6 +10,7 @@ when its listeners are open, and leaves before they close.
 
 import asyncio
 import logging
+import os
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -102,6 +103,7 @@ class Node:
                 "name": node.name,
                 "epoch": self.epoch,
                 "version": version(),
+                "pid": os.getpid(),
                 "uptime": round(time.time() - self._started, 3),
                 "draining": self.draining,
                 "listen": [repr(listener) for listener in self.transports.listeners if not listener.internal],

@@ -23,6 +23,8 @@ LAST_DELAY = 10.0
 STABLE = 60.0  # s of life after which a death counts as the first again
 READY_WITHIN = 20.0
 STOP_WITHIN = 5.0
+# variables by which a child would speak to systemd in our name, or be set up behind our back
+PRIVATE = ("NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_", "ETCD_", "CLARION_")
 
 log = logging.getLogger("clarion.child")
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -79,6 +81,7 @@ class Child:
                 self._process = subprocess.Popen(
                     self._arguments,
                     stdin=subprocess.DEVNULL,
+                    env={name: value for name, value in os.environ.items() if not name.startswith(PRIVATE)},
                     stdout=output,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
