@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import aiodns
-from aiodns.error import ARES_ENODATA, ARES_ENONAME, ARES_ENOTFOUND, DNSError
+from aiodns.error import ARES_EBADNAME, ARES_ENODATA, ARES_ENONAME, ARES_ENOTFOUND, DNSError
 
 from node.resolve.question import Answer, DnsError, Naptr, Question, Srv
 
 NEGATIVE_TTL: Final = 30.0  # seconds that "no such thing" holds
 HOSTS_TTL: Final = 5.0
 _NUMBERS: Final = {"A": 1, "AAAA": 28, "SRV": 33, "NAPTR": 35}
-_NO_SUCH_THING: Final = (ARES_ENODATA, ARES_ENONAME, ARES_ENOTFOUND)
+_NO_SUCH_THING: Final = (ARES_EBADNAME, ARES_ENODATA, ARES_ENONAME, ARES_ENOTFOUND)
 
 
 class SystemDns:

@@ -94,7 +94,7 @@ class Plan:
                 [Question(rule.replacement, "SRV") for rule in rules],
                 [_SERVICES[rule.service] for rule in rules],
             )
-        transports = [name for name in ("udp", "tcp", "tls") if name in self.transports]
+        transports: list[str] = [name for name in ("udp", "tcp", "tls") if name in self.transports]
         return [Question(_LABELS[name] + host, "SRV") for name in transports], transports
 
     def _usable(self, rule: Naptr) -> bool:
