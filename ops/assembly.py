@@ -36,6 +36,8 @@ from ops.settings import Settings
 from ops.status import counts, members_shown
 from ops.version import version
 
+ETCD_PATIENCE = 5.0  # s that a start waits for etcd
+
 log = logging.getLogger("clarion.node")
 
 
@@ -72,7 +74,8 @@ class Node:
         try:
             await self.transports.start()
             self.proxy.attach(self.transports)
-            await self.members.join(self._member())
+            if not await self.members.join(self._member(), ETCD_PATIENCE):
+                log.error("[etcd] endpoints: nobody answers; serving alone, and joining when etcd is back")
         except NameTaken as error:
             raise StartError(str(error)) from None
         except (OSError, ValueError) as error:

@@ -19,6 +19,8 @@ from typing import IO, Any
 import msgspec
 import orjson
 
+from ops.notices import notice
+
 CAPACITY = 20_000
 INTERVAL = 0.2  # s between two writes
 
@@ -44,6 +46,7 @@ class EventLog:
     def emit(self, event: object) -> None:
         """Takes one event; never blocks and never raises."""
         self.emitted += 1
+        notice(event)
         if not self._target:
             return
         if len(self._queue) >= CAPACITY:

@@ -219,4 +219,5 @@ def test_systemd_is_told(tmp_path: Path) -> None:
         node.process.send_signal(signal.SIGINT)
         while b"STOPPING=1" not in manager.recv(4096):
             pass
-        assert node.stop() == 0
+        assert node.process.wait(20) == 0
+        node.stop()
