@@ -63,6 +63,13 @@ class MembershipLapsed(Event, frozen=True):
     name: str
 
 
+class NameLost(Event, frozen=True):
+    """Another living node has this node's name; this one is no member any more."""
+
+    name: str
+    reason: str
+
+
 Emit = Callable[[Event], None]
 
 
