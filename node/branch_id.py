@@ -29,29 +29,18 @@ class BranchIds:
 
     def fingerprint(self, message: Message) -> int:
         """Equal for a request that came back unchanged."""
-        return (
-            hash(
-                (
-                    message.uri,
-                    message.call_id,
-                    message.from_tag,
-                    message.to_tag,
-                    message.cseq,
-                    message.first("route"),
-                )
-            )
-            & MASK
-        )
+        seen = (message.uri, message.call_id, message.from_tag, message.cseq, message.first("route"))
+        return hash(seen) & MASK
 
-    def make(self, fingerprint: int) -> bytes:
-        """A new branch."""
-        return b"%b.%x.%x" % (self.prefix, next(self._count), fingerprint)
+    def make(self, message: Message) -> bytes:
+        """A new branch for a copy of this request."""
+        return b"%b.%x.%x" % (self.prefix, next(self._count), self.fingerprint(message))
 
-    def loops(self, message: Message, fingerprint: int) -> bool:
+    def loops(self, message: Message) -> bool:
         """True when one of the Via values is ours with the same fingerprint."""
         if message.via_count < 2 or self.prefix not in message.raw:
             return False
-        end = b".%x" % fingerprint
+        end = b".%x" % self.fingerprint(message)
         return any(self._ours(via, end) for via in message.values("via"))
 
     def _ours(self, via: bytes, end: bytes) -> bool:

@@ -85,7 +85,7 @@ class Proxy:
         loop: asyncio.AbstractEventLoop,
         emit: Callable[[object], None] | None = None,
     ) -> None:
-        """`emit` is told `node.events`, None when nobody listens. `attach` must follow, once the listeners are open."""
+        """`emit` is told `node.events`; None if nobody listens. `attach` must follow."""
         self._settings = settings
         self._name = name
         self._epoch = epoch
@@ -102,8 +102,7 @@ class Proxy:
         routing = settings.routing
         timing = Timing(routing.t1, routing.t2, routing.t4)
         self.table = TransactionTable(self.timers, timing, loop.time, settings.limits.transactions)
-        self._to_tag = b"c" + secrets.token_hex(4).encode()
-        self._tags = 0
+        self._tag = b"c" + secrets.token_hex(8).encode()  # in answers without a transaction
         self.requests: dict[str, int] = {}  # by method, unknown ones as "other"
         self.refused: dict[int, int] = {}  # messages that could not be parsed, by status; 0 silent
         self.calls: dict[int, int] = {}  # ended call set-ups by final status
@@ -126,7 +125,7 @@ class Proxy:
             branch_ids,
             RecordRoute(self._tokens),
             self.spawn,
-            self._ended,
+            self._call_ended,
             settings.transport.udp_mtu,
         )
         stages = stage_list(
@@ -169,9 +168,14 @@ class Proxy:
     def broken(self, error: ParseError, flow: Flow) -> None:
         """A message that cannot be served: answered where RFC 3261 wants an answer."""
         message = error.message
-        self.refused[error.status if message else 0] = self.refused.get(error.status if message else 0, 0) + 1
+        counted = error.status if message else 0
+        self.refused[counted] = self.refused.get(counted, 0) + 1
         if message is not None:
-            flow.send(message.reply(error.status, error.reason, self._to_tag, flow.received, flow.rport))
+            self._refuse(message, flow, error.status, error.reason)
+
+    def _refuse(self, message: Message, flow: Flow, status: int, reason: str, insert: bytes = b"") -> None:
+        """An answer without a transaction."""
+        flow.send(message.reply(status, reason, self._tag, flow.received, flow.rport, insert))
 
     def _request(self, message: Message, flow: Flow, now: float) -> None:
         method = message.method
@@ -184,32 +188,28 @@ class Proxy:
                 return
             if server.acknowledged(now):
                 return
-        if not flow.reliable:
+        if not flow.reliable and message.via_port != flow.rport:
             flow = self._reply_flow(message, flow)
         if method == "ACK":
-            self._start(Request(message, flow, None, now, b""))
+            server = None
         elif method == "CANCEL":
             self._cancel(message, flow, now)
-        elif self.table.full:
-            flow.send(
-                message.reply(
-                    503, "Too many transactions", self._to_tag, flow.received, flow.rport, self._busy
-                )
-            )
-        else:
-            self._start(Request(message, flow, self.table.open(message, flow, now), now, self._tag()))
-
-    def _start(self, request: Request) -> None:
-        if self._route is None:
             return
-        try:
-            self._route.run(request)
-        except Exception:
-            self._failed(request)
+        else:
+            server = self.table.open(message, flow, now)
+            if server is None:
+                self._refuse(message, flow, 503, "Too many transactions", self._busy)
+                return
+        if self._route is not None:
+            request = Request(message, flow, server, now)
+            try:
+                self._route.run(request)
+            except Exception:
+                self._failed(request)
 
     def _cancel(self, message: Message, flow: Flow, now: float) -> None:
         """RFC 3261 9.2: answered here, and told to the INVITE it means."""
-        request = Request(message, flow, self.table.open(message, flow, now), now, self._tag())
+        request = Request(message, flow, self.table.open(message, flow, now), now)
         invite = self.table.invite_of(message)
         if invite is None:
             request.reply(481, now)
@@ -231,10 +231,8 @@ class Proxy:
         host = flow.received.decode()
         return self._transports.udp_flow(flow.listener.port, host, port)
 
-    def _ended(self, context: ResponseContext, status: int, now: float) -> None:
+    def _call_ended(self, context: ResponseContext, status: int, now: float) -> None:
         request = context.request
-        if not request.invite or request.message.to_tag:
-            return
         self.calls[status] = self.calls.get(status, 0) + 1
         if self._emit is not None:
             message = request.message
@@ -248,10 +246,6 @@ class Proxy:
                     branches=len(context.branches),
                 )
             )
-
-    def _tag(self) -> bytes:
-        self._tags += 1
-        return b"%b.%x" % (self._to_tag, self._tags)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Runs what has to wait; a failure is logged and counted, never lost."""

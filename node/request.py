@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from node.transport.flow import Flow
 
 
+def own_tag(key: bytes) -> bytes:
+    """The To tag of our own responses to one request: the same for each of them, unlike any
+    other's, and not to be guessed (`hash` of bytes is keyed per process)."""
+    return b"c%x" % (hash(key) & 0xFFFFFFFFFFFFFFFF)
+
+
 class Request:
     """What the stages know. A stage may look, change these fields, answer, or take it."""
 
@@ -25,22 +31,20 @@ class Request:
         "groups",
         "invite",
         "message",
+        "method",
         "next_route",
         "now",
         "server",
-        "to_tag",
         "uri",
     )  # fmt: skip
 
-    def __init__(
-        self, message: Message, flow: Flow, server: Server | None, now: float, to_tag: bytes
-    ) -> None:
+    def __init__(self, message: Message, flow: Flow, server: Server | None, now: float) -> None:
         self.message = message
+        self.method = message.method
         self.flow = flow  # by which it came
         self.server = server  # None for ACK
         self.now = now
         self.invite = message.method == "INVITE"
-        self.to_tag = to_tag  # for final responses of our own
         self.uri = message.uri  # Request-URI as it stands now
         self.drop_routes = 0  # leading Route values that named us
         self.next_route = b""  # URI of the first Route value after those
@@ -49,22 +53,12 @@ class Request:
         self.groups: list[list[Target]] | None = None  # target set, once decided, by q
         self.breadth = 0  # Max-Breadth of each branch; 0 leaves it alone
 
-    @property
-    def method(self) -> str:
-        """The method as written."""
-        return self.message.method
-
     def reply(self, status: int, now: float, reason: str = "", insert: bytes = b"") -> None:
         """Answers it; `insert` holds complete header lines. An ACK is never answered."""
         server = self.server
         if server is None:
             return
-        tag = self.to_tag if status > 100 else b""
+        tag = own_tag(server.key) if status > 100 else b""
         flow = self.flow
         data = self.message.reply(status, reason or REASONS[status], tag, flow.received, flow.rport, insert)
         server.respond(status, data, now)
-
-    def relay(self, status: int, data: bytes, now: float) -> None:
-        """Passes the bytes of a response from downstream on."""
-        if self.server is not None:
-            self.server.respond(status, data, now)

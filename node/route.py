@@ -19,7 +19,12 @@ from node.stages.forward import Forward
 from node.stages.location import Location
 from node.stages.loose_route import LooseRoute
 from node.stages.sanity import Sanity
-from node.stages.trying import trying
+from node.stages.trying import Trying
+
+METHODS = (
+    "INVITE", "ACK", "BYE", "REGISTER", "OPTIONS", "MESSAGE", "SUBSCRIBE", "NOTIFY", "PUBLISH", "REFER",
+    "INFO", "UPDATE", "PRACK",
+)  # fmt: skip
 
 
 def stage_list(
@@ -38,7 +43,7 @@ def stage_list(
         admission,  # 503 while the node drains
         loose_route,  # takes our own Route values off, reads the flow token
         capabilities,  # answers OPTIONS to the node itself
-        trying,  # 100 to an INVITE
+        Trying(),  # 100 to an INVITE
         registrar,  # takes REGISTER
         location,  # address of record or GRUU -> target set
         breadth,  # 440
@@ -55,15 +60,16 @@ class Route:
         spawn: Callable[[Coroutine[Any, Any, None]], None],
         clock: Callable[[], float],
     ) -> None:
-        self._stages = stages
+        self._ways = {method: _way(stages, method) for method in METHODS}
+        self._other = _way(stages, "")
         self._spawn = spawn
         self._clock = clock
 
     def run(self, request: Request, start: int = 0) -> None:
-        """Passes the request on from stage number `start`."""
-        stages = self._stages
-        for index in range(start, len(stages)):
-            verdict = stages[index](request)
+        """Passes the request on from stage number `start` of its method's way."""
+        way = self._ways.get(request.method, self._other)
+        for index in range(start, len(way)):
+            verdict = way[index](request)
             if verdict is None:
                 continue
             if verdict is not TAKEN:
@@ -75,3 +81,10 @@ class Route:
         request.now = self._clock()
         if verdict is None:
             self.run(request, index + 1)
+
+
+def _way(stages: tuple[Stage, ...], method: str) -> tuple[Stage, ...]:
+    """The stages that concern a method; "" for one that we do not know."""
+    return tuple(
+        stage for stage in stages if getattr(stage, "concerns", None) is None or stage.concerns(method)
+    )

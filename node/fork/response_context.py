@@ -36,18 +36,8 @@ class ResponseContext:
     """Branches of one request. `ask(branch, now)` is who sends a branch on its way."""
 
     __slots__ = (
-        "ask",
-        "branches",
-        "cancelled",
-        "declined",
-        "ended",
-        "passed",
-        "pending",
-        "request",
-        "timed_out",
-        "timers",
-        "urgent",
-        "waiting",
+        "ask", "branches", "cancelled", "declined", "ended", "invite", "passed", "pending", "request",
+        "server", "timed_out", "timers", "urgent", "waiting",
     )  # fmt: skip
 
     def __init__(
@@ -57,7 +47,10 @@ class ResponseContext:
         ask: Callable[[Branch, float], None],
         ended: Callable[[ResponseContext, int, float], None],
     ) -> None:
+        assert request.server is not None, "an ACK has no response context"
         self.request = request
+        self.server = request.server
+        self.invite = request.invite
         self.timers = timers
         self.ask = ask
         self.ended = ended  # told the final status once
@@ -72,13 +65,22 @@ class ResponseContext:
 
     def start(self, groups: list[list[Target]], now: float) -> None:
         """Asks the first group; the others follow. An empty list is answered 480."""
-        self.waiting = groups
-        if self.request.invite:
+        if self.invite:
             self.timers.whole.restart(self, now, self._too_long)
-        self._go_on(now)
+        if len(groups) == 1:
+            self.add(groups[0], now)
+        else:
+            self.waiting = groups
+            self._go_on(now)
 
     def add(self, targets: list[Target], now: float) -> None:
         """Further branches at once."""
+        if len(targets) == 1:
+            branch = Branch(self, targets[0])
+            self.branches.append(branch)
+            self.pending += 1
+            self.ask(branch, now)
+            return
         # All are counted before the first is asked: it may fail on the spot, and that
         # must not look like the end of the group.
         branches = [Branch(self, target) for target in targets]
@@ -90,17 +92,17 @@ class ResponseContext:
 
     def provisional(self, branch: Branch, message: Message, now: float) -> None:
         """A provisional response of a branch."""
-        if self.request.invite:
+        if self.invite and self.timers.timer_c is not None:
             self.timers.timer_c.restart(branch, now, branch.timer_c)
         if message.status > 100 and not self.passed and not self.cancelled:
-            self.request.relay(message.status, message.pop_via(), now)
+            self.server.respond(message.status, message.pop_via(), now)
 
     def final(self, branch: Branch, message: Message, now: float) -> None:
         """A final response of a branch."""
         status = message.status
         if branch.status:  # a further 2xx of one branch (downstream forking)
             if 200 <= status < 300:
-                self.request.relay(status, message.pop_via(), now)
+                self.server.respond(status, message.pop_via(), now)
             return
         branch.status = status
         branch.message = message
@@ -112,7 +114,7 @@ class ResponseContext:
             self.declined = True
             self.cancel_branches(BUSY_EVERYWHERE, now)
         self._settled(branch)
-        if self.pending and self.request.invite and not self.urgent and self._is_urgent(status):
+        if self.pending and self.invite and not self.urgent and self._is_urgent(status):
             self.urgent = True
             self.timers.urgent.restart(self, now, self._answer_urgent)
         self._go_on(now)
@@ -146,20 +148,19 @@ class ResponseContext:
                     branch.cancel(reason, now)
 
     def _succeed(self, status: int, message: Message, now: float) -> None:
-        if self.passed and not self.request.invite:
+        if self.passed and not self.invite:
             return
-        self.request.relay(status, message.pop_via(), now)
-        self.waiting = []
+        self.server.respond(status, message.pop_via(), now)
         if not self.passed:
             self._pass(status, now)
-        if self.request.invite:
+        if self.pending and self.invite:
             self.cancel_branches(COMPLETED_ELSEWHERE, now)
 
     def _settled(self, branch: Branch) -> None:
         self.pending -= 1
         if self.passed and not self.pending:
             self.branches = []  # breaks the cycle, so that a finished call needs no collector
-        if self.request.invite and branch.provisional:
+        if self.timers.timer_c is not None and branch.provisional:
             self.timers.timer_c.stop(branch)
 
     def _go_on(self, now: float) -> None:
@@ -208,12 +209,12 @@ class ResponseContext:
         message = answered[chosen].message
         challenges = self._challenges(answered[chosen], status)
         self._pass(status, now)
-        if status == 408 and not request.invite:
+        if status == 408 and not self.invite:
             return  # RFC 4320 4.2
         if message is None or message.status != status:
             request.reply(status, now)
         else:
-            request.relay(status, message.pop_via(challenges), now)
+            self.server.respond(status, message.pop_via(challenges), now)
 
     def _challenges(self, chosen: Branch, status: int) -> bytes:
         """Challenges of the other branches, for the best 401 or 407 (16.7 step 7)."""
@@ -230,10 +231,13 @@ class ResponseContext:
         self.passed = status
         if not self.pending:
             self.branches = []
-        if self.request.invite:
+        if self.invite:
             self.timers.whole.stop(self)
-            self.timers.group.stop(self)
-            self.timers.urgent.stop(self)
+            if self.waiting:
+                self.waiting = []
+                self.timers.group.stop(self)
+            if self.urgent:
+                self.timers.urgent.stop(self)
         self.ended(self, status, now)
 
     def _too_long(self, now: float) -> None:

@@ -14,7 +14,10 @@ class ForkTimers:
 
     def __init__(self, timers: Timers, settings: RoutingSettings) -> None:
         self.whole = Countdown(timers, settings.call_fork_timeout)
-        self.timer_c = Countdown(timers, settings.timer_c)
+        # A call that nobody answers ends before timer C can, unless it may ring longer than that.
+        self.timer_c: Countdown | None = None
+        if settings.timer_c < settings.call_fork_timeout:
+            self.timer_c = Countdown(timers, settings.timer_c)
         self.group = Countdown(timers, settings.current_branches_timeout)
         self.urgent = Countdown(timers, settings.urgent_timeout)
         self.urgent_statuses = URGENT | {603} if settings.treat_decline_as_urgent else URGENT

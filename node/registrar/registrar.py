@@ -43,9 +43,14 @@ class Registrar:
         self._answer = RegisterAnswer(settings)
         self._emit = emit
 
+    @staticmethod
+    def concerns(method: str) -> bool:
+        """REGISTER only."""
+        return method == "REGISTER"
+
     def __call__(self, request: Request) -> Verdict | Awaitable[Verdict]:
         """200, or 400, 403, 423, 439, 500, 503 with the reason; REGISTER elsewhere passes."""
-        if request.method != "REGISTER" or request.next_route:
+        if request.next_route:
             return None
         try:
             domain = parse_uri(request.uri).host

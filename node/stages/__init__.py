@@ -2,6 +2,7 @@
 
 A stage is called with a `Request`. It returns None to let it pass on, TAKEN when it has
 answered or forwarded it, or an awaitable of either when it must wait for Redis or DNS.
+A stage may say which methods concern it (`concerns(method)`): others are not led past it.
 Stages parse nothing themselves: they ask the codec and the noun files of `node.sip`.
 """
 

@@ -13,9 +13,14 @@ class Admission:
         self._retry_after = b"Retry-After: %d\r\n" % retry_after
         self.draining = False
 
+    @staticmethod
+    def concerns(method: str) -> bool:
+        """Calls begin with INVITE."""
+        return method == "INVITE"
+
     def __call__(self, request: Request) -> Verdict:
         """Only an INVITE outside a dialog is refused."""
-        if self.draining and request.invite and not request.message.to_tag:
+        if self.draining and not request.message.to_tag:
             request.reply(503, request.now, "This node is being stopped", self._retry_after)
             return TAKEN
         return None

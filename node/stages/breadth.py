@@ -19,13 +19,18 @@ class Breadth:
     def __init__(self, most_branches: int) -> None:
         self._most = most_branches
 
+    @staticmethod
+    def concerns(method: str) -> bool:
+        """An ACK goes to one place."""
+        return method != "ACK"
+
     def __call__(self, request: Request) -> Verdict:
         """A request with one target and no Max-Breadth passes untouched."""
         groups = request.groups
         present = request.message.has("max-breadth")
-        parallel = max(map(len, groups), default=1) if groups else 1
-        if parallel == 1 and not present:
+        if not present and (groups is None or (len(groups) == 1 and len(groups[0]) == 1)):
             return None
+        parallel = max(map(len, groups), default=1) if groups else 1
         allowed = INITIAL
         if present:
             value = request.message.first("max-breadth") or b""

@@ -21,9 +21,14 @@ class Capabilities:
     def __init__(self, identity: Identity) -> None:
         self._identity = identity
 
+    @staticmethod
+    def concerns(method: str) -> bool:
+        """OPTIONS only."""
+        return method == "OPTIONS"
+
     def __call__(self, request: Request) -> Verdict:
         """200 when the Request-URI has no user and names us."""
-        if request.method != "OPTIONS" or request.next_route or request.flow_token:
+        if request.next_route or request.flow_token:
             return None
         uri = parse_uri(request.uri)
         if uri.user or not (self._identity.serves(uri.host) or self._identity.names_us(request.uri)):

@@ -16,9 +16,11 @@ from node.fork.branch import Branch
 from node.fork.response_context import ResponseContext
 from node.fork.settings import ForkTimers
 from node.fork.target import Target
+from node.identity import is_address
 from node.record_route import RecordRoute
 from node.request import Request
 from node.resolve.locator import Destination, LocateError, Locator
+from node.sip.uri import parse_uri
 from node.stages import TAKEN, Verdict
 from node.transaction.server_invite import InviteServer
 from node.transaction.table import TransactionTable
@@ -27,6 +29,7 @@ from node.transport.flow import Flow
 INITIAL_MAX_FORWARDS = 70
 UDP_ONLY_FOR = 600.0  # seconds that a peer without TCP gets long requests by UDP
 UDP_ONLY_PEERS = 10_000
+DIRECT = 65_536  # URIs of UDP peers remembered with their flow
 
 
 class Forward:
@@ -41,7 +44,7 @@ class Forward:
         branch_ids: BranchIds,
         record_route: RecordRoute,
         spawn: Callable[[Coroutine[Any, Any, None]], None],
-        ended: Callable[[ResponseContext, int, float], None],
+        call_ended: Callable[[ResponseContext, int, float], None],
         udp_mtu: int,
     ) -> None:
         self._table = table
@@ -51,9 +54,10 @@ class Forward:
         self._branch_ids = branch_ids
         self._record_route = record_route
         self._spawn = spawn
-        self._ended = ended
+        self._call_ended = call_ended
         self._udp_mtu = udp_mtu
         self.active = 0  # response contexts that have not passed a final response
+        self._direct: dict[bytes, Flow] = {}
         self._udp_only: dict[tuple[str, int], float] = {}
 
     def __call__(self, request: Request) -> Verdict | Awaitable[Verdict]:
@@ -77,7 +81,8 @@ class Forward:
 
     def _end(self, context: ResponseContext, status: int, now: float) -> None:
         self.active -= 1
-        self._ended(context, status, now)
+        if context.invite and not context.request.message.to_tag:
+            self._call_ended(context, status, now)
 
     def ask(self, branch: Branch, now: float) -> None:
         """Opens the client transaction of a branch, or fails the branch."""
@@ -95,16 +100,27 @@ class Forward:
         elif branch.hops:
             self._next_hop(branch, now)
         else:
-            uri = self._next_uri(request, target)
+            uri = target.routes[0] if target.routes else request.next_route or target.uri
+            flow = self._direct.get(uri)
+            if flow is not None:
+                self._send(branch, flow, now)
+                return
             hops = self._locator.locate_now(uri)
             if hops is None:
                 self._spawn(self._locate(branch, uri))
             else:
                 branch.hops = hops
                 self._next_hop(branch, now)
+                self._remember(uri, hops)
 
-    def _next_uri(self, request: Request, target: Target) -> bytes:
-        return target.routes[0] if target.routes else request.next_route or target.uri
+    def _remember(self, uri: bytes, hops: tuple[Destination, ...]) -> None:
+        """A URI that leads to one UDP address needs no look-ups the next time."""
+        if len(hops) == 1 and hops[0].transport == "udp" and is_address(parse_uri(uri).host):
+            flow = self._flows.to(hops[0], False)
+            if flow is not None:
+                if len(self._direct) >= DIRECT:
+                    self._direct.clear()
+                self._direct[uri] = flow
 
     async def _locate(self, branch: Branch, uri: bytes) -> None:
         try:
@@ -122,43 +138,43 @@ class Forward:
         flow = self._flows.to(hop, branch.target.internal)
         if flow is None:
             branch.failed(503, "No listener of that transport and address family", now)
-        elif hop.transport == "udp":
-            self._send(branch, flow, now, hop)
         else:
             self._send(branch, flow, now)
 
-    def _send(self, branch: Branch, flow: Flow, now: float, hop: Destination | None = None) -> None:
+    def _send(self, branch: Branch, flow: Flow, now: float) -> None:
         request, target = branch.context.request, branch.target
-        branch_id = self._branch_ids.make(self._branch_ids.fingerprint(request.message))
+        branch_id = self._branch_ids.make(request.message)
         data = self._bytes(request, target, flow, branch_id)
-        if hop is not None and len(data) > self._udp_mtu and self._by_tcp(branch, hop, now):
-            return
-        branch.client = self._table.ask(request.message.method, branch_id, data, flow, branch, now)
+        if len(data) > self._udp_mtu and not flow.reliable and not target.flow_token:
+            tcp = self._by_tcp(branch, flow, now)
+            if tcp is not None:
+                flow = tcp
+                data = self._bytes(request, target, flow, branch_id)
+        branch.client = self._table.ask(request.method, branch_id, data, flow, branch, now)
 
-    def _by_tcp(self, branch: Branch, hop: Destination, now: float) -> bool:
+    def _by_tcp(self, branch: Branch, flow: Flow, now: float) -> Flow | None:
         """RFC 3261 18.1.1: a long request goes by TCP, and by UDP if the peer has none."""
-        peer = (hop.host, hop.port)
+        peer = (flow.received.decode(), flow.rport)
         if branch.tried_tcp:
             if len(self._udp_only) >= UDP_ONLY_PEERS:
                 self._udp_only.clear()
             self._udp_only[peer] = now + UDP_ONLY_FOR
         if self._udp_only.get(peer, 0.0) > now:
-            return False
-        flow = self._flows.to(hop._replace(transport="tcp"), False)
-        if flow is None:
-            return False
-        branch.tried_tcp = True  # should it fail, the branch comes back to this hop
-        branch.hops = (hop, *branch.hops)
-        self._send(branch, flow, now)
-        return True
+            return None
+        tcp = self._flows.to(Destination("tcp", *peer, name=""), False)
+        if tcp is not None:
+            branch.tried_tcp = True  # should it fail, the branch comes back to this hop
+            branch.hops = (Destination("udp", *peer, name=""), *branch.hops)
+        return tcp
 
     def _bytes(self, request: Request, target: Target, flow: Flow, branch_id: bytes) -> bytes:
         message = request.message
         lines = b""
         if message.method in ("INVITE", "SUBSCRIBE", "REFER") and not message.to_tag:
             lines = self._record_route.lines(message, request.flow, flow, target.flow_token)
-        for route in (*target.routes, *request.extra_routes):
-            lines += b"Route: <" + route + b">\r\n"
+        if target.routes or request.extra_routes:
+            for route in (*target.routes, *request.extra_routes):
+                lines += b"Route: <" + route + b">\r\n"
         remove: tuple[str, ...] = ()
         if request.breadth:
             lines += b"Max-Breadth: %d\r\n" % request.breadth
@@ -184,7 +200,11 @@ class Forward:
             except FlowGone:
                 return
         elif not target.asleep:
-            uri = self._next_uri(request, target)
+            uri = target.routes[0] if target.routes else request.next_route or target.uri
+            flow = self._direct.get(uri)
+            if flow is not None:
+                self._send_ack(request, target, flow)
+                return
             hops = self._locator.locate_now(uri)
             if hops is None:
                 self._spawn(self._locate_ack(request, target, uri))
@@ -204,5 +224,5 @@ class Forward:
             self._send_ack(request, target, flow)
 
     def _send_ack(self, request: Request, target: Target, flow: Flow) -> None:
-        branch_id = self._branch_ids.make(self._branch_ids.fingerprint(request.message))
+        branch_id = self._branch_ids.make(request.message)
         flow.send(self._bytes(request, target, flow, branch_id))

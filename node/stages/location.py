@@ -42,31 +42,26 @@ class Location:
 
     def __call__(self, request: Request) -> Verdict | Awaitable[Verdict]:
         """Sets the groups; 404, 480, 403 or 503 when there is nobody to ask."""
-        if request.next_route or (request.flow_token and not self._flow_may_be_gone(request)):
-            return None
+        if request.next_route or (request.flow_token and b";gr" not in request.uri):
+            return None  # a GRUU finds the device even when the flow of its dialog broke
         try:
             aor = self._identity.aor(request.uri)
         except ParseError as error:
             request.reply(error.status, request.now, error.reason)
             return TAKEN
         if aor is None:
-            return self._foreign(request)
+            return None if request.message.to_tag else self._foreign(request)
         record = self._locations.cached(aor)
         if record is None:
             return self._fetch(request, aor)
         return self._target(request, record)
 
-    def _flow_may_be_gone(self, request: Request) -> bool:
-        """A GRUU finds the device even when the flow of its dialog broke."""
-        return b";gr" in request.uri
-
     def _foreign(self, request: Request) -> Verdict:
-        """The request leaves our domains: only for who is in one, or within a dialog."""
-        message = request.message
-        if message.to_tag or request.flow.listener.internal:
+        """The request leaves our domains: only for who is in one (or within a dialog)."""
+        if request.flow.listener.internal:
             return None
         try:
-            caller = parse_uri(message.from_uri)
+            caller = parse_uri(request.message.from_uri)
             target = parse_uri(request.uri)
         except ParseError as error:
             request.reply(error.status, request.now, error.reason)
@@ -93,17 +88,17 @@ class Location:
         return self._target(request, record)
 
     def _target(self, request: Request, record: Record) -> Verdict:
-        uri = parse_uri(request.uri)
-        if "gr" in uri.params:
-            found = self._device(record, uri.params["gr"] or "")
+        uri = request.uri
+        if b";gr" in uri and "gr" in (params := parse_uri(uri).params):
+            found = self._device(record, params["gr"] or "")
             if not found and request.flow_token:
                 return None
         else:
             found = self._groups(record, request.method == "MESSAGE")
         if not found:
-            request.reply(404, request.now, insert=b"")
+            request.reply(404, request.now)
             return TAKEN
-        if uri.scheme == "sips":
+        if uri[:5].lower() == b"sips:":
             found = _secure_only(found)
             if not found:
                 warning = b'Warning: 380 clarion "SIPS not allowed: no secure binding"\r\n'

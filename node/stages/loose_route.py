@@ -32,9 +32,9 @@ class LooseRoute:
         values = message.values("route")
         total = len(values)
         try:
-            strict = self._unstrict(request, values)
+            strict = b";lr" in request.uri and self._unstrict(request, values)
             for index, value in enumerate(values):
-                uri, ours, user, loose = self._look(value)
+                uri, ours, user, loose = self._known.get(value) or self._look(value)
                 if not ours:
                     request.next_route = uri
                     request.flow_token = ""
@@ -53,20 +53,17 @@ class LooseRoute:
         return None
 
     def _look(self, value: bytes) -> tuple[bytes, bool, str, bool]:
-        known = self._known.get(value)
-        if known is None:
-            raw = parse_address(value).uri
-            uri = parse_uri(raw)
-            known = (raw, self._identity.names_us(raw), uri.user or "", "lr" in uri.params)
-            if len(self._known) >= CACHE:
-                self._known.clear()
-            self._known[value] = known
+        raw = parse_address(value).uri
+        uri = parse_uri(raw)
+        if len(self._known) >= CACHE:
+            self._known.clear()
+        known = self._known[value] = (raw, self._identity.names_us(raw), uri.user or "", "lr" in uri.params)
         return known
 
     def _unstrict(self, request: Request, values: list[bytes]) -> bool:
         """A strict router before us put our URI into the Request-URI (16.4, first rule)."""
         uri = request.uri
-        if b";lr" not in uri or not self._identity.names_us(uri):
+        if not self._identity.names_us(uri):
             return False
         request.flow_token = parse_uri(uri).user or ""
         request.uri = self._look(values.pop())[0]

@@ -19,7 +19,8 @@ class Sanity:
         """416, 400, 483, 482 or 420; ACK that fails is dropped."""
         message = request.message
         try:
-            parse_uri(message.uri)
+            if parse_uri(message.uri).headers:
+                raise ParseError(400, "Request-URI with header fields")
         except ParseError as error:
             request.reply(error.status, request.now, error.reason)
             return TAKEN
@@ -31,7 +32,6 @@ class Sanity:
             return TAKEN
         if message.has("proxy-require") and request.server is not None:
             unsupported = b", ".join(message.values("proxy-require"))
-            if unsupported:
-                request.reply(420, request.now, insert=b"Unsupported: " + unsupported + b"\r\n")
-                return TAKEN
+            request.reply(420, request.now, insert=b"Unsupported: " + unsupported + b"\r\n")
+            return TAKEN
         return None

@@ -23,7 +23,7 @@ CALLING, PROCEEDING, ACCEPTED, COMPLETED, GONE = range(5)
 class InviteClient:
     """Asks one destination with one INVITE."""
 
-    __slots__ = ("table", "branch", "flow", "sent", "owner", "state", "_interval", "_ack")
+    __slots__ = ("_ack", "_interval", "_until", "branch", "flow", "owner", "sent", "state", "table")
 
     def __init__(self, table: TransactionTable, branch: bytes, sent: bytes, flow: Flow, owner: Owner) -> None:
         self.table = table
@@ -34,15 +34,17 @@ class InviteClient:
         self.state = CALLING
         self._ack = b""
         self._interval = table.timing.t1
+        self._until = 0.0
 
     def start(self, now: float) -> None:
         """Sends the request and starts its timers."""
         table, flow = self.table, self.flow
+        self._until = now + table.timing.give_up
         if flow.reliable:
             flow.watch(self._flow_closed)
+            table.timers.after(table.timing.give_up, now, self._give_up)  # timer B
         else:
             table.timers.after(self._interval, now, self._send_again)  # timer A
-        table.timers.after(table.timing.give_up, now, self._give_up)  # timer B
         flow.send(self.sent)
 
     def response(self, message: Message, now: float) -> None:
@@ -84,10 +86,18 @@ class InviteClient:
             self._end(now)
 
     def _send_again(self, now: float) -> None:
-        if self.state == CALLING:
-            self.flow.send(self.sent)
-            self._interval *= 2
-            self.table.timers.after(self._interval, now, self._send_again)
+        if self.state != CALLING:
+            return
+        left = self._until - now
+        if left < 0.01:
+            self._give_up(now)
+            return
+        self.flow.send(self.sent)
+        self._interval = 2 * self._interval
+        # 0.5, 1, 2 ... 16 s after each other, and T1 after the last: timer B without a timer of its own.
+        self.table.timers.after(
+            self._interval if self._interval <= left else self.table.timing.t1, now, self._send_again
+        )
 
     def _give_up(self, now: float) -> None:
         if self.state == CALLING:

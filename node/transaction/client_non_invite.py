@@ -1,6 +1,6 @@
 """Non-INVITE client transaction (RFC 3261 17.1.2).
 
-TRYING -- 1xx --> PROCEEDING                (timer E: send again, timer F: 408)
+TRYING -- 1xx --> PROCEEDING                (timer E: send again; its chain ends as timer F: 408)
 either -- final --> COMPLETED -- timer K --> gone (absorbs repeats)
 """
 
@@ -20,7 +20,7 @@ TRYING, PROCEEDING, COMPLETED, GONE = range(4)
 class NonInviteClient:
     """Asks one destination with one request other than INVITE and ACK."""
 
-    __slots__ = ("table", "branch", "flow", "sent", "owner", "state", "_interval")
+    __slots__ = ("_interval", "_until", "branch", "flow", "owner", "sent", "state", "table")
 
     def __init__(
         self,
@@ -37,15 +37,17 @@ class NonInviteClient:
         self.owner = owner
         self.state = TRYING
         self._interval = table.timing.t1
+        self._until = 0.0
 
     def start(self, now: float) -> None:
         """Sends the request and starts its timers."""
         table, flow = self.table, self.flow
+        self._until = now + table.timing.give_up
         if flow.reliable:
             flow.watch(self._flow_closed)
+            table.timers.after(table.timing.give_up, now, self._give_up)  # timer F
         else:
             table.timers.after(self._interval, now, self._send_again)  # timer E
-        table.timers.after(table.timing.give_up, now, self._give_up)  # timer F
         flow.send(self.sent)
 
     def response(self, message: Message, now: float) -> None:
@@ -70,10 +72,16 @@ class NonInviteClient:
     def _send_again(self, now: float) -> None:
         if self.state >= COMPLETED:
             return
+        left = self._until - now
+        if left < 0.01:
+            self._give_up(now)
+            return
         self.flow.send(self.sent)
-        t2 = self.table.timing.t2
-        self._interval = t2 if self.state == PROCEEDING else min(2 * self._interval, t2)
-        self.table.timers.after(self._interval, now, self._send_again)
+        timing = self.table.timing
+        self._interval = timing.t2 if self.state == PROCEEDING else min(2 * self._interval, timing.t2)
+        self.table.timers.after(
+            self._interval if self._interval <= left else timing.t1, now, self._send_again
+        )
 
     def _give_up(self, now: float) -> None:
         if self.state < COMPLETED:

@@ -22,7 +22,7 @@ PROCEEDING, ACCEPTED, COMPLETED, CONFIRMED, GONE = range(5)
 class InviteServer:
     """Answers one INVITE towards who sent it."""
 
-    __slots__ = ("table", "key", "flow", "state", "last", "context", "cancelled", "_interval")
+    __slots__ = ("_interval", "cancelled", "context", "flow", "key", "last", "state", "table")
 
     def __init__(self, table: TransactionTable, message: Message, flow: Flow) -> None:
         self.table = table

@@ -3,6 +3,9 @@
     TRYING -- final response from above --> COMPLETED -- timer J --> gone
        '----- no final response within 64 * T1 --------------------> gone, silently
 
+Timer J runs from the request on, not from its answer: the client repeats the request for
+64 * T1 and no longer (timer F), so nothing can come later, and one deadline serves both.
+
 RFC 4320 4.2: nobody may send 408 to a non-INVITE request, since the client has given
 up at the same moment; so a request that found no answer ends in silence.
 """
@@ -22,7 +25,7 @@ TRYING, COMPLETED, GONE = range(3)
 class NonInviteServer:
     """Answers one request other than INVITE and ACK."""
 
-    __slots__ = ("table", "key", "flow", "state", "last")
+    __slots__ = ("flow", "key", "last", "state", "table")
 
     def __init__(self, table: TransactionTable, message: Message, flow: Flow, now: float) -> None:
         self.table = table
@@ -50,17 +53,10 @@ class NonInviteServer:
         if status >= 200:
             self.state = COMPLETED
             if self.flow.reliable:
-                self._forget()  # timer J is 0
-            else:
-                self.table.timers.after(self.table.timing.give_up, now, self._end_completed)
+                self._end(now)  # timer J is 0
 
     def _end(self, now: float) -> None:
-        if self.state == TRYING:
-            self._forget()
-
-    def _end_completed(self, now: float) -> None:
-        self._forget()
-
-    def _forget(self) -> None:
-        self.state = GONE
-        self.table.forget_server(self.key)
+        if self.state != GONE:
+            self.state = GONE
+            self.last = b""
+            self.table.forget_server(self.key)

@@ -29,7 +29,7 @@ Client = InviteClient | NonInviteClient
 class TransactionTable:
     """The rows; `limit` bounds server transactions (each has at most `fork` clients)."""
 
-    __slots__ = ("timers", "timing", "now", "limit", "_servers", "_clients", "unmatched")
+    __slots__ = ("_clients", "_servers", "limit", "now", "server", "timers", "timing", "unmatched")
 
     def __init__(
         self, timers: Timers, timing: Timing, now: Callable[[], float], limit: int = 200_000
@@ -41,29 +41,23 @@ class TransactionTable:
         self.limit = limit
         self.unmatched = 0  # responses dropped because no client transaction asked for them
         self._servers: dict[bytes, Server] = {}
+        self.server = self._servers.get  # by a request's key: is it a retransmission, or an ACK?
         self._clients: dict[bytes, Client] = {}
-
-    @property
-    def full(self) -> bool:
-        """True when no further server transaction may be made."""
-        return len(self._servers) >= self.limit
 
     @property
     def counts(self) -> tuple[int, int]:
         """Server and client transactions alive."""
         return len(self._servers), len(self._clients)
 
-    def server(self, key: bytes) -> Server | None:
-        """The server transaction of a request's key, if it is a retransmission or an ACK."""
-        return self._servers.get(key)
-
     def invite_of(self, cancel: Message) -> InviteServer | None:
         """The INVITE that a CANCEL means (RFC 3261 9.2), if it is here."""
         found = self._servers.get(cancel.key.removesuffix(b"CANCEL") + b"INVITE")
         return found if isinstance(found, InviteServer) else None
 
-    def open(self, message: Message, flow: Flow, now: float) -> Server:
-        """A new server transaction for a request that `server` does not know."""
+    def open(self, message: Message, flow: Flow, now: float) -> Server | None:
+        """A new server transaction for a request that `server` does not know; None if the table is full."""
+        if len(self._servers) >= self.limit:
+            return None
         server: Server
         if message.method == "INVITE":
             server = InviteServer(self, message, flow)

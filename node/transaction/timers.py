@@ -57,7 +57,7 @@ class Timers:
 class Countdown:
     """One delay that can be restarted and taken back, per key, in constant time."""
 
-    __slots__ = ("_timers", "_pending", "_armed", "delay")
+    __slots__ = ("_armed", "_pending", "_timers", "delay")
 
     def __init__(self, timers: Timers, delay: float) -> None:
         self._timers = timers

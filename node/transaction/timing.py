@@ -6,7 +6,7 @@ from __future__ import annotations
 class Timing:
     """T1, T2 and T4 and what follows from them. All values are seconds."""
 
-    __slots__ = ("t1", "t2", "t4", "give_up", "timer_d", "trying_after")
+    __slots__ = ("give_up", "t1", "t2", "t4", "timer_d", "trying_after")
 
     def __init__(self, t1: float = 0.5, t2: float = 4.0, t4: float = 5.0) -> None:
         self.t1 = t1

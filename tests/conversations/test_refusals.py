@@ -7,7 +7,7 @@ import pytest
 
 @pytest.mark.parametrize(
     ("uri", "status"),
-    [("foo:bar", 416), ("tel:+123", 416), ("sip:bob@exa mple", 400), ("sip:nobody@example.org", 404)],
+    [("foo:bar", 416), ("sip:bob@example.org?Route=x", 400), ("tel:+123", 416), ("sip:bob@exa mple", 400), ("sip:nobody@example.org", 404)],
 )
 async def test_request_uris(node, uri, status):
     await node.run(f"""
