@@ -1,8 +1,8 @@
 """Which nodes live: each holds a leased key in etcd, and follows the keys of all.
 
 A key vanishes when its node leaves or its lease runs out. Nobody is declared dead because *we* cannot reach
-etcd: the last snapshot stands until etcd answers again. When etcd comes back without keys that were there
-(restored, or emptied), their nodes get one lease time to join again before they count as lost.
+etcd: the last snapshot stands until etcd answers again. Nor because etcd was away longer than leases last, or
+comes back emptied: whoever is missing then has one lease time to join again before it counts as lost.
 """
 
 from __future__ import annotations
@@ -170,13 +170,18 @@ class Members:
         known = dict(self._known)
         for kv in batch.puts:
             self._learn(known, kv)
-        for key in batch.deletes:
-            self._forget(known, key.removeprefix(self._prefix))
+        missing = {key.removeprefix(self._prefix) for key in batch.deletes}
         if batch.whole:
-            found = {kv.key.removeprefix(self._prefix) for kv in batch.puts}
+            missing = known.keys() - {kv.key.removeprefix(self._prefix) for kv in batch.puts}
+        if self._me is not None and self._me.name in missing:
+            self._lapsed.set()  # our own key went: join again
+        if batch.whole or not self._gateway.settled:
             deadline = asyncio.get_running_loop().time() + self._settings.lease_ttl
-            for name in known.keys() - found:
+            for name in missing & known.keys():
                 self._reprieved.setdefault(name, deadline)
+        else:
+            for name in missing:
+                self._forget(known, name)
         self._publish(known)
 
     def _learn(self, known: dict[str, Member], kv: KeyValue) -> None:
@@ -200,8 +205,6 @@ class Members:
         member = known.pop(name, None)
         if member is not None:
             self._bury_one(member)
-            if self._me is not None and member.epoch == self._me.epoch:
-                self._lapsed.set()  # our own key went: join again
 
     def _bury_one(self, member: Member) -> None:
         self._gone[(member.name, member.epoch)] = None

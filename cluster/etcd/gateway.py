@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import random
 import ssl
+import time
 from collections.abc import Sequence
 
 import aiohttp
@@ -43,6 +44,9 @@ class Gateway:
         self._token = ""
         self._streams: set[aiohttp.ClientResponse] = set()
         self._lost = False
+        self._answered_at = time.monotonic()
+        self._back_at = 0.0
+        self._gap = 0.6 * settings.lease_ttl  # a silence that long may have cost leases
         alone = len(self._endpoints) == 1
         self._attempt_limit = settings.timeout if alone else max(0.5, settings.timeout / 2)
 
@@ -54,6 +58,12 @@ class Gateway:
     def available(self) -> bool:
         """Whether the last request was answered."""
         return not self._lost
+
+    @property
+    def settled(self) -> bool:
+        """Whether it has answered for a whole lease time without a silence that may have cost leases."""
+        now = time.monotonic()
+        return now - self._answered_at < self._gap and now - self._back_at > self._settings.lease_ttl
 
     async def close(self) -> None:
         self.close_streams()
@@ -220,6 +230,10 @@ class Gateway:
         )
 
     def _found(self, endpoint: str) -> None:
+        now = time.monotonic()
+        if now - self._answered_at > self._gap:
+            self._back_at = now
+        self._answered_at = now
         if self._lost:
             self._lost = False
             self._emit(CoordinatorBack(endpoint))

@@ -90,6 +90,7 @@ class LocationService:
                 await connection.ready(min(left, 0.05))
 
     async def close(self) -> None:
+        self._lost = True  # whose end is meant, needs no report
         await self._publications.close()
         for fence in self._fences.values():
             await fence.close()
