@@ -85,6 +85,9 @@ class Route:
 
 def _way(stages: tuple[Stage, ...], method: str) -> tuple[Stage, ...]:
     """The stages that concern a method; "" for one that we do not know."""
-    return tuple(
-        stage for stage in stages if getattr(stage, "concerns", None) is None or stage.concerns(method)
-    )
+
+    def concerned(stage: Stage) -> bool:
+        concerns: Callable[[str], bool] | None = getattr(stage, "concerns", None)
+        return concerns is None or concerns(method)
+
+    return tuple(filter(concerned, stages))

@@ -87,31 +87,32 @@ class Forward:
     def ask(self, branch: Branch, now: float) -> None:
         """Opens the client transaction of a branch, or fails the branch."""
         target = branch.target
-        request = branch.context.request
         if target.asleep:
             branch.failed(430, "The node that held the connection is gone", now)
         elif target.flow_token:
             try:
-                flow = self._flows.of_token(target.flow_token)
+                self._send(branch, self._flows.of_token(target.flow_token), now)
             except FlowGone as gone:
                 branch.failed(gone.status, str(gone), now)
-                return
-            self._send(branch, flow, now)
         elif branch.hops:
             self._next_hop(branch, now)
         else:
-            uri = target.routes[0] if target.routes else request.next_route or target.uri
-            flow = self._direct.get(uri)
-            if flow is not None:
-                self._send(branch, flow, now)
-                return
-            hops = self._locator.locate_now(uri)
-            if hops is None:
-                self._spawn(self._locate(branch, uri))
-            else:
-                branch.hops = hops
-                self._next_hop(branch, now)
-                self._remember(uri, hops)
+            self._first_hop(branch, now)
+
+    def _first_hop(self, branch: Branch, now: float) -> None:
+        target = branch.target
+        uri = target.routes[0] if target.routes else branch.context.request.next_route or target.uri
+        flow = self._direct.get(uri)
+        if flow is not None:
+            self._send(branch, flow, now)
+            return
+        hops = self._locator.locate_now(uri)
+        if hops is None:
+            self._spawn(self._locate(branch, uri))
+        else:
+            branch.hops = hops
+            self._next_hop(branch, now)
+            self._remember(uri, hops)
 
     def _remember(self, uri: bytes, hops: tuple[Destination, ...]) -> None:
         """A URI that leads to one UDP address needs no look-ups the next time."""

@@ -142,8 +142,7 @@ class Location:
         if binding.node in ("", self._identity.name):
             return Target(uri, binding.q, flow_token=binding.flow, device=device)
         member = self._members.snapshot.get(binding.node)
-        dead = member is None or (binding.reliable and member.epoch != binding.epoch)
-        if dead:
+        if member is None or (binding.reliable and member.epoch != binding.epoch):
             return Target(uri, binding.q, device=device, asleep=bool(binding.flow))
         route = internal_route(member.internal, binding.flow)
         return Target(uri, binding.q, (route,), device=device, internal=True)

@@ -27,7 +27,7 @@ class Sanity:
         if message.max_forwards == 0:
             request.reply(483, request.now)
             return TAKEN
-        if message.via_count > 1 and self._branch_ids.loops(message, self._branch_ids.fingerprint(message)):
+        if message.via_count > 1 and self._branch_ids.loops(message):
             request.reply(482, request.now)
             return TAKEN
         if message.has("proxy-require") and request.server is not None:

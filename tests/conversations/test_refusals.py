@@ -7,7 +7,13 @@ import pytest
 
 @pytest.mark.parametrize(
     ("uri", "status"),
-    [("foo:bar", 416), ("sip:bob@example.org?Route=x", 400), ("tel:+123", 416), ("sip:bob@exa mple", 400), ("sip:nobody@example.org", 404)],
+    [
+        ("foo:bar", 416),
+        ("sip:bob@example.org?Route=x", 400),
+        ("tel:+123", 416),
+        ("sip:bob@exa mple", 400),
+        ("sip:nobody@example.org", 404),
+    ],
 )
 async def test_request_uris(node, uri, status):
     await node.run(f"""
@@ -43,6 +49,7 @@ async def test_loop(node):
     >> alice MESSAGE sip:loop@example.org
     """)
     seen = 0
+    data = b""
     while node.left and seen < 80:
         _, data = node.left.popleft()
         seen += 1
@@ -50,7 +57,9 @@ async def test_loop(node):
             break
         node.deliver(data, node.flows["self"])
         await node.settle()
-    assert seen < 5, "the loop was not seen"
+    assert data.startswith(b"SIP/2.0 482")
+    assert 2 <= seen < 5, "the loop was not seen"
+    assert node.proxy.errors == 0
 
 
 async def test_options_to_the_node(node):
