@@ -27,7 +27,7 @@ build: $(READY)          ## compile the codec and the UDP transport again, in pl
 	$(BIN)/python setup.py -q build_ext --inplace
 
 bench: $(READY)          ## CPU per REGISTER, call and MESSAGE, next to Kamailio where it is installed
-	$(BIN)/python -m loadtests.bench
+	$(BIN)/python -m loadtests.compare
 
 docs: $(READY)           ## write the pages that are generated
 	$(BIN)/clarion config reference > docs/reference/configuration.md

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from cluster.errors import BadAddress
+from cluster.redis.address import parse_url
 from node.transport.address import ListenAddress, parse_listen, split_host
 from ops.settings import Settings
 
@@ -62,8 +64,13 @@ def _stores(settings: Settings) -> Iterator[Finding]:
             ("redis", "url"),
             'expected redis://, rediss://, sentinel:// or cluster:// with a host, or "embedded"',
         )
-    if scheme.startswith("sentinel") and not urlsplit(url).path.strip("/"):
+    elif scheme.startswith("sentinel") and not urlsplit(url).path.strip("/"):
         yield ("redis", "url"), "expected the master's name at the end, like sentinel://host:26379/mymaster"
+    elif url != "embedded":
+        try:
+            parse_url(url)
+        except BadAddress as error:
+            yield ("redis", "url"), str(error).removeprefix("[redis] url ")
     if settings.etcd.endpoints == "embedded":
         return
     if not settings.etcd.endpoints:
