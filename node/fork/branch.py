@@ -11,10 +11,31 @@ if TYPE_CHECKING:
     from node.fork.target import Target
     from node.resolve.locator import Destination
     from node.sip.codec import Message
-    from node.transaction.table import Client
+    from node.transaction.table import Client, Server
 
 CANCELLED = 487
 TRY_NEXT = (408, 503)
+
+
+class FurtherAnswers:
+    """Owner of a client transaction that was accepted: every further 2xx is the caller's
+    (RFC 3261 16.7 step 5). It holds neither the request nor the response context."""
+
+    __slots__ = ("server",)
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+
+    def response(self, message: Message, now: float) -> None:
+        """A repeated 2xx, or that of another phone behind the same branch."""
+        self.server.respond(message.status, message.pop_via(), now)
+
+    def failed(self, status: int, reason: str, now: float) -> None:
+        """Cannot happen after a 2xx."""
+
+    def accepted(self) -> FurtherAnswers:
+        """Itself."""
+        return self
 
 
 class Branch:
@@ -64,6 +85,10 @@ class Branch:
             self.context.ask(self, now)
         else:
             self.context.failed(self, status, now)
+
+    def accepted(self) -> FurtherAnswers:
+        """Takes over from the branch after its first 2xx."""
+        return FurtherAnswers(self.context.server)
 
     def cancel(self, reason: bytes, now: float) -> None:
         """Takes the branch back; before a provisional response it has to wait (9.1)."""

@@ -100,9 +100,7 @@ class ResponseContext:
     def final(self, branch: Branch, message: Message, now: float) -> None:
         """A final response of a branch."""
         status = message.status
-        if branch.status:  # a further 2xx of one branch (downstream forking)
-            if 200 <= status < 300:
-                self.server.respond(status, message.pop_via(), now)
+        if branch.status:
             return
         branch.status = status
         branch.message = message

@@ -38,7 +38,8 @@ class Location:
         self._locations = locations
         self._members = members
         self._retry_after = b"Retry-After: %d\r\n" % retry_after
-        self._made: dict[tuple[str, bool], tuple[Record, object, int, Groups]] = {}
+        self._for_calls: dict[str, tuple[Record, object, int, Groups]] = {}
+        self._for_messages: dict[str, tuple[Record, object, int, Groups]] = {}
 
     def __call__(self, request: Request) -> Verdict | Awaitable[Verdict]:
         """Sets the groups; 404, 480, 403 or 503 when there is nobody to ask."""
@@ -109,19 +110,19 @@ class Location:
 
     def _groups(self, record: Record, message: bool) -> Groups:
         """Target groups of a record, remade when record, members or expiry ask for it."""
-        key = (record.aor, message)
+        made = self._for_messages if message else self._for_calls
         now_ms = self._locations.now_ms()
-        known = self._made.get(key)
+        known = made.get(record.aor)
         members = self._members.snapshot
         if known is not None and known[0] is record and known[1] is members and now_ms < known[2]:
             return known[3]
         found = [b for b in record.bindings if _valid(b, message, now_ms)]
         until = min((b.message_expires_at if message else b.expires_at for b in found), default=now_ms)
-        made = groups([self._make(binding) for binding in found])
-        if len(self._made) >= CACHE:
-            self._made.clear()
-        self._made[key] = (record, members, until, made)
-        return made
+        result = groups([self._make(binding) for binding in found])
+        if len(made) >= CACHE:
+            made.clear()
+        made[record.aor] = (record, members, until, result)
+        return result
 
     def _device(self, record: Record, gr: str) -> Groups:
         """Targets of the one device that a GRUU names (RFC 5627 5.1)."""

@@ -67,6 +67,8 @@ class InviteClient:
             return  # ACCEPTED: only 2xx go up
         if owner is not None:
             owner.response(message, now)
+            if state <= PROCEEDING and self.state == ACCEPTED:
+                self.owner = owner.accepted()
 
     def cancel(self, reason: bytes, now: float) -> None:
         """Sends a CANCEL (RFC 3261 9.1) with the header lines `reason`; only after a 1xx."""

@@ -16,3 +16,6 @@ class Owner(Protocol):
 
     def failed(self, status: int, reason: str, now: float) -> None:
         """No response will come: 408 timed out, 503 the flow broke, 487 cancelled in vain."""
+
+    def accepted(self) -> Owner:
+        """Who takes further 2xx once the first has come: what lingers for half a minute is small."""

@@ -59,6 +59,7 @@ class InviteServer:
             elif status < 300:
                 self.state = ACCEPTED
                 self.last = b""
+                self.context = None
                 self.table.timers.after(self.table.timing.give_up, now, self._end)  # timer L
             else:
                 self._complete(data, now)
