@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 Destination = tuple[Listener, str, int, str]  # by which listener's name, host, port, server name
 
+_WILDCARDS: Final = ("0.0.0.0", "::")
+_IP_BIND_ADDRESS_NO_PORT: Final = 24  # the port is chosen by connect(), when its peer is known
 _USER_TIMEOUT: Final = 32_000  # ms that written octets may stay unacknowledged: a peer that vanished
 
 
@@ -88,7 +90,7 @@ class Connections:
         if len(self._all) >= self._maximum:
             raise LookupError("too many connections")
         try:
-            sock = socket.socket(family_of(host), socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+            sock = _socket(listener, host)
         except OSError as error:
             raise LookupError(f"no socket: {error.strerror}") from None
         stream = self._made(listener, sock, (host, port), server_name or host)
@@ -151,3 +153,17 @@ class Connections:
         for stream in tuple(self._all):
             stream.abort(reason)
         self.deadlines.stop()
+
+
+def _socket(listener: Listener, host: str) -> socket.socket:
+    """A socket to connect with. Other nodes know this one by its internal address, so it calls from there."""
+    family = family_of(host)
+    sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    if listener.internal and listener.host not in _WILDCARDS and family_of(listener.host) == family:
+        try:
+            sock.setsockopt(socket.IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
+            sock.bind((listener.host, 0))
+        except OSError:
+            sock.close()
+            raise
+    return sock

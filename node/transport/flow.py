@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+_GONE: Final = object()
 WATCHER_ERROR: Final = "A watcher of a closed flow failed"
 
 Watcher = Callable[["Flow", str], None]
@@ -89,7 +90,7 @@ class Flow:
         self.closed = False
         self.token = ""
         self._reason = ""
-        self._watchers: dict[Watcher, None] | None = None
+        self._watchers: dict[Watcher, object] | None = None
 
     def __repr__(self) -> str:
         return f"{self.transport}:{self.received.decode()}:{self.rport}"
@@ -130,8 +131,10 @@ class Flow:
         return True
 
     def _tell(self) -> None:
-        watchers, self._watchers = self._watchers, None
-        for callback in watchers or ():
+        watchers = self._watchers or {}
+        for callback in list(watchers):
+            if watchers.pop(callback, _GONE) is _GONE:  # one of the others took it off
+                continue
             try:
                 callback(self, self._reason)
             except Exception as error:

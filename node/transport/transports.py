@@ -72,7 +72,7 @@ class Transports:
         self._udps: list[Udp] = []
         self._acceptors: list[Acceptor] = []
         self._udp_flows: dict[tuple[int, str, int], Flow] = {}
-        self._chosen: dict[tuple[str, str, bool], Listener] = {}
+        self._chosen: dict[tuple[str, str, int, bool], Listener] = {}
 
     # opening and closing
 
@@ -156,7 +156,9 @@ class Transports:
         """
         if transport == "udp":
             return self.udp_flow(0, host, port)
-        listener = self._chosen.get((transport, host, internal)) or self._choose(transport, host, internal)
+        listener = self._chosen.get((transport, host, port, internal))
+        if listener is None:
+            listener = self._choose(transport, host, port, internal)
         return self.connections.to(listener, host, port, server_name if transport == "tls" else "")
 
     def udp_flow(self, listener_port: int, host: str, port: int) -> Flow:
@@ -175,7 +177,7 @@ class Transports:
         return self.connections.by_serial.get(serial)
 
     def _best_udp(self, listener_port: int, host: str, port: int) -> Udp:
-        family = _family(host)
+        family = _family(host, port)
         udps = [udp for udp in self._udps if family_of(udp.listener.host) == family]
         if not udps:
             raise LookupError(f"no UDP listener for {host}")
@@ -189,8 +191,8 @@ class Transports:
             ),
         )
 
-    def _choose(self, transport: str, host: str, internal: bool) -> Listener:
-        family, near = _family(host), is_loopback(host)
+    def _choose(self, transport: str, host: str, port: int, internal: bool) -> Listener:
+        family, near = _family(host, port), is_loopback(host)
         fitting = [
             listener
             for listener in self.listeners
@@ -204,7 +206,7 @@ class Transports:
         )
         if len(self._chosen) >= CACHE:
             self._chosen.clear()
-        self._chosen[(transport, host, internal)] = best
+        self._chosen[(transport, host, port, internal)] = best
         return best
 
     # counting
@@ -238,10 +240,12 @@ def advertised(advertise: str, address: ListenAddress, port: int) -> tuple[str, 
     return host, other_port if other_port and address.transport != "tls" else port
 
 
-def _family(host: str) -> int:
+def _family(host: str, port: int) -> int:
     """Address family of an IP address; LookupError for anything else, since a name would block the loop."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
         raise LookupError(f"{host} is not an IP address") from None
+    if not 0 < port < 65536:
+        raise LookupError(f"{port} is not a port")
     return family_of(host)

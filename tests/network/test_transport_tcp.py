@@ -324,6 +324,17 @@ async def test_internal_connections_are_told_apart() -> None:
         other.close()
 
 
+async def test_a_node_calls_another_from_its_internal_address() -> None:
+    async with (
+        running("tcp:127.0.0.1:0", internal="tcp:127.0.0.2:0") as (near, _),
+        running("tcp:127.0.0.1:0", internal="tcp:127.0.0.3:0") as (far, server),
+    ):
+        flow = near.flow_to("tcp", "127.0.0.3", far.listeners[1].port, internal=True)
+        flow.send(options())
+        _, came = await server.message()
+        assert came.received == b"127.0.0.2"
+
+
 async def test_a_thousand_connections() -> None:
     async with running("tcp:127.0.0.1:0") as (transports, recorder):
         recorder.reply = lambda raw, flow: flow.send(raw)

@@ -239,3 +239,11 @@ async def test_a_taken_port_is_named() -> None:
     with pytest.raises(ValueError, match="certificate"):
         async with running("tls:127.0.0.1:0"):
             pass
+
+
+@pytest.mark.parametrize("port", [0, -1, 65536, 99999])
+async def test_a_port_that_is_none_leads_nowhere(port: int) -> None:
+    async with running("udp:127.0.0.1:0", "tcp:127.0.0.1:0") as (transports, _):
+        for transport in ("udp", "tcp"):
+            with pytest.raises(LookupError):
+                transports.flow_to(transport, "127.0.0.1", port)
