@@ -75,14 +75,12 @@ class LocationService:
         )
         self._topology = make_topology(address, settings, self._options, hear)
         self._store = Store(self._topology)
-        self._publications = Publications(
-            self._topology.locate, self._options, settings.prefix, self._outdated
-        )
+        self._publications = Publications(self._options, settings.prefix, self._outdated)
 
     async def start(self, patience: float | None = None) -> None:
         """Connect; returns when connected, or after `patience` s (the timeout) to go on in the background."""
         self._topology.start()
-        self._publications.start()
+        self._publications.follow(self._topology.connections)
         patience = self._settings.timeout if patience is None else patience
         deadline = asyncio.get_running_loop().time() + patience
         while not self.connected and (left := deadline - asyncio.get_running_loop().time()) > 0:
@@ -285,6 +283,7 @@ class LocationService:
         if "CLIENT" in connection.refusals:
             self._caching = False
             self._emit(TrackingUnavailable(f"{host}:{port}", connection.refusals["CLIENT"]))
+        self._publications.follow(self._topology.connections)
         if self.connected:
             self._cache.connected()
             if self._lost:
@@ -300,6 +299,7 @@ class LocationService:
 
     def _moved(self) -> None:
         """Keys have other masters: neither the cache nor what is being read can be trusted."""
+        self._publications.follow(self._topology.connections)
         self._cache.clear()
         for flight in self._flights.values():
             flight.cacheable = False

@@ -6,30 +6,28 @@ from now on none is missed (after the first SUBSCRIBE and after each reconnectio
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
 from cluster.errors import StoreUnavailable
 from cluster.redis.address import ConnectionOptions
-from cluster.redis.connection import Connection, Locate
+from cluster.redis.connection import Connection
 
 _BATCH = 500
 
 
 class Subscriber:
-    """A bounded set of channels on one connection."""
+    """A set of channels, heard on a connection beside the one to a master."""
 
     def __init__(
-        self,
-        locate: Locate,
-        options: ConnectionOptions,
-        heard: Callable[[bytes, bytes | None], None],
-        limit: int = 100_000,
+        self, master: Connection, options: ConnectionOptions, heard: Callable[[bytes, bytes | None], None]
     ) -> None:
+        self._master = master
         self._channels: set[bytes] = set()
         self._heard = heard
-        self._limit = limit
-        self._connection = Connection(locate, options, on_push=self._pushed, on_up=self._subscribe_all)
+        self._connection = Connection(self._locate, options, on_push=self._pushed, on_up=self._subscribe_all)
+        self._closing: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         self._connection.start()
@@ -37,27 +35,29 @@ class Subscriber:
     async def close(self) -> None:
         await self._connection.close()
 
-    @property
-    def connected(self) -> bool:
-        return self._connection.up
+    def stop(self) -> None:
+        """Close it in the background."""
+        self._closing = asyncio.get_running_loop().create_task(self._connection.close())
+
+    def move(self) -> None:
+        """The master may have another address now."""
+        if self._connection.up and self._connection.address != self._master.address:
+            self._connection.reconnect("the master moved")
 
     def add(self, channel: bytes) -> None:
-        """Raises StoreUnavailable when too many channels are subscribed already."""
-        if channel in self._channels:
-            return
-        if len(self._channels) >= self._limit:
-            raise StoreUnavailable(f"{self._limit} addresses are waited for already")
-        self._channels.add(channel)
-        self._connection.push(("SUBSCRIBE", channel))
+        if channel not in self._channels:
+            self._channels.add(channel)
+            self._connection.push(("SUBSCRIBE", channel))
 
     def remove(self, channel: bytes) -> None:
         if channel in self._channels:
             self._channels.discard(channel)
             self._connection.push(("UNSUBSCRIBE", channel))
 
-    def reconnect(self, reason: str) -> None:
-        """The server it listens to is not the right one any more."""
-        self._connection.reconnect(reason)
+    async def _locate(self) -> tuple[str, int]:
+        if not self._master.up:
+            raise StoreUnavailable("the master is not connected")
+        return self._master.address
 
     def _subscribe_all(self, connection: Connection) -> None:
         channels = list(self._channels)

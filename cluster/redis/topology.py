@@ -18,7 +18,7 @@ import msgspec
 from cluster.errors import StoreUnavailable
 from cluster.redis.address import ConnectionOptions, StoreAddress
 from cluster.redis.clock import StoreClock
-from cluster.redis.connection import Connection, Locate
+from cluster.redis.connection import Connection
 from cluster.redis.discovery import Shard, find_master, find_shards
 from cluster.settings import RedisSettings
 
@@ -127,7 +127,7 @@ class Cluster:
         self._watcher: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
         self._hurry = asyncio.Event()
-        self._nowhere = Connection(self.locate, options)  # never started: every command fails at once
+        self._nowhere = Connection(_nowhere, options)  # never started: every command fails at once
         self._nowhere.reason = "the Redis Cluster has not told its slots yet"
 
     def start(self) -> None:
@@ -138,13 +138,6 @@ class Cluster:
         for connection in self._by_address.values():
             await connection.close()
         await asyncio.gather(*self._closing)
-
-    async def locate(self) -> tuple[str, int]:
-        """Any master that is up, for publications. Raises StoreUnavailable."""
-        for connection in self._by_address.values():
-            if connection.up:
-                return connection.address
-        raise StoreUnavailable("no master of the Redis Cluster is connected")
 
     def route(self, key: bytes) -> Connection:
         return self._slots[slot_of(key)] if self._slots else self._nowhere
@@ -218,6 +211,10 @@ class Cluster:
         return connection
 
 
+async def _nowhere() -> tuple[str, int]:
+    raise StoreUnavailable("the Redis Cluster has not told its slots yet")
+
+
 Topology = SingleMaster | Cluster
 
 
@@ -236,4 +233,4 @@ async def _end(task: asyncio.Task[None] | None) -> None:
             await task
 
 
-__all__ = ["Callbacks", "Cluster", "Locate", "SingleMaster", "Topology", "make_topology", "slot_of"]
+__all__ = ["Callbacks", "Cluster", "SingleMaster", "Topology", "make_topology", "slot_of"]
