@@ -10,6 +10,8 @@ from node.transport.flow import Flow
 from node.transport.token import FlowTokens, TokenError
 from node.transport.transports import Transports
 
+CACHE = 32_768
+
 
 class FlowGone(Exception):
     """A flow token leads nowhere; `status` is what the requester hears (RFC 5626 5.3)."""
@@ -27,11 +29,24 @@ class Flows:
         self._tokens = tokens
         self._members = members
         self._epoch = epoch
+        self._by_token: dict[str, Flow] = {}  # tokens opened before, whose flows were alive
         self._snapshot: Mapping[str, Member] | None = None
         self._internal: frozenset[tuple[str, str, int]] = frozenset()
 
     def of_token(self, token: str) -> Flow:
         """The live flow that a token names. Raises FlowGone: 403 falsified, 430 gone."""
+        flow = self._by_token.get(token)
+        if flow is None:
+            flow = self._open(token)
+            if len(self._by_token) >= CACHE:
+                self._by_token.clear()
+            self._by_token[token] = flow
+        if flow.closed:
+            del self._by_token[token]
+            raise FlowGone(430, "The connection of the phone is gone")
+        return flow
+
+    def _open(self, token: str) -> Flow:
         try:
             address = self._tokens.open(token)
         except TokenError as error:
