@@ -1,7 +1,7 @@
 """UDP, TCP and TLS below SIP: sockets -> (flow, one SIP message), and the bytes of answers back.
 
 ``transports`` opens the listeners and finds flows; ``udp`` reads and writes datagrams in batches;
-``acceptor``, ``connection``, ``stream`` and ``tls`` are connections. Each message goes to the one
+``acceptor``, ``poller``, ``connection``, ``stream`` and ``tls`` are connections. Each message goes to the one
 ``Receiver``; what it sends is collected in the ``outbox`` and written once when everything that was read has
 been handed over.
 

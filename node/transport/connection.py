@@ -47,6 +47,7 @@ class Connection(Flow):
         "_limits",
         "_linger",
         "_out",
+        "_poller",
         "_queued",
         "_sock",
         "_state",
@@ -60,6 +61,7 @@ class Connection(Flow):
         super().__init__(connections.loop, listener, *peer, serial=next(connections.serials))
         self._connections = connections
         self._limits = connections.limits
+        self._poller = connections.poller
         self._sock = sock
         self._fd = sock.fileno()
         self._out: list[bytes] = []
@@ -88,15 +90,19 @@ class Connection(Flow):
             self.abort(f"connect: {os.strerror(error)}")
         else:
             self._connections.deadlines.put(self, self._now() + self._limits.connect_timeout)
-            self._loop.add_writer(self._fd, self._connected)
+            self._poller.add_writer(self._fd, self._connected)
 
     def _connected(self) -> None:
-        self._loop.remove_writer(self._fd)
         error = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if error:
             self.abort(f"connect: {os.strerror(error)}")
-        else:
-            self.established()
+            return
+        try:
+            self._sock.getpeername()
+        except OSError:  # not yet: called without need
+            return
+        self._poller.remove_writer(self._fd)
+        self.established()
 
     def established(self) -> None:
         """TCP is up."""
@@ -107,7 +113,7 @@ class Connection(Flow):
         self._state = OPEN
         self._heard = self._now()
         self._connections.deadlines.put(self, self._heard + self._limits.idle_timeout)
-        self._loop.add_reader(self._fd, self._readable)
+        self._poller.add_reader(self._fd, self._readable)
         self.flush()
 
     # writing
@@ -154,9 +160,9 @@ class Connection(Flow):
         if wanted != self._writing:
             self._writing = wanted
             if wanted:
-                self._loop.add_writer(self._fd, self._writable)
+                self._poller.add_writer(self._fd, self._writable)
             else:
-                self._loop.remove_writer(self._fd)
+                self._poller.remove_writer(self._fd)
 
     def _writable(self) -> None:
         if self._out:
@@ -181,7 +187,7 @@ class Connection(Flow):
         if self._state < OPEN:
             self.drop()
             return
-        self._loop.remove_reader(self._fd)
+        self._poller.remove_reader(self._fd)
         self._state = CLOSING
         self._connections.deadlines.put(self, self._now() + self._limits.close_timeout)
         if not self._out:
@@ -200,7 +206,7 @@ class Connection(Flow):
         except (OSError, ValueError):
             self.drop()
         else:
-            self._loop.add_reader(self._fd, self._discard)
+            self._poller.add_reader(self._fd, self._discard)
 
     def _shutdown(self) -> None:
         self._sock.shutdown(socket.SHUT_WR)
@@ -228,8 +234,8 @@ class Connection(Flow):
         self._state = GONE
         self._out.clear()
         self._queued = 0
-        self._loop.remove_reader(self._fd)
-        self._loop.remove_writer(self._fd)
+        self._poller.remove_reader(self._fd)
+        self._poller.remove_writer(self._fd)
         self._sock.close()
         self._connections.gone(self)
 

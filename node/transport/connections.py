@@ -12,6 +12,7 @@ from node.transport.address import family_of
 from node.transport.connection import Connection, StreamLimits
 from node.transport.deadlines import Deadlines
 from node.transport.flow import Listener
+from node.transport.poller import Poller
 from node.transport.stream import Stream
 from node.transport.tls import TlsStream
 
@@ -51,6 +52,7 @@ class Connections:
         self.limits = limits
         self.tls = tls
         self.deadlines = Deadlines(loop)
+        self.poller = Poller(loop, outbox)
         self.serials = itertools.count(1)
         self.by_serial: dict[int, Stream] = {}
         self.refused = 0  # for a bound
@@ -153,6 +155,7 @@ class Connections:
         for stream in tuple(self._all):
             stream.abort(reason)
         self.deadlines.stop()
+        self.poller.close()
 
 
 def _socket(listener: Listener, host: str) -> socket.socket:

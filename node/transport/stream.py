@@ -43,10 +43,7 @@ class Stream(Connection):
             return
         if data:
             self._heard = self._now()
-            outbox = self._connections.outbox
-            outbox.hold()
             self._take(data)
-            outbox.flush()
         elif data is not None:
             self.close("closed by the peer")
 

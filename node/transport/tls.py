@@ -49,7 +49,7 @@ class TlsStream(Stream):
         except (OSError, ValueError) as error:  # reset already, or a server name that is none
             self.abort(f"TLS: {error}")
             return
-        self._loop.add_reader(self._fd, self._shake)
+        self._poller.add_reader(self._fd, self._shake)
         self._shake()
 
     def _shake(self) -> None:
@@ -58,13 +58,13 @@ class TlsStream(Stream):
         try:
             self._tls.do_handshake()
         except ssl.SSLWantReadError:
-            self._loop.remove_writer(self._fd)
+            self._poller.remove_writer(self._fd)
         except ssl.SSLWantWriteError:
-            self._loop.add_writer(self._fd, self._shake)
+            self._poller.add_writer(self._fd, self._shake)
         except OSError as error:
             self.abort(f"TLS handshake: {cause(error)}")
         else:
-            self._loop.remove_writer(self._fd)
+            self._poller.remove_writer(self._fd)
             self._open()
 
     def _write(self, data: bytes | memoryview) -> int:

@@ -211,6 +211,20 @@ async def test_a_reset_closes_with_a_reason() -> None:
         assert "reset" in (await recorder.close_of(flow)).lower()
 
 
+@pytest.mark.parametrize("data", [options(), options()[:50], options() + b"\r\n\r\n"])
+async def test_a_reset_behind_data_is_seen(data: bytes) -> None:
+    async with running("tcp:127.0.0.1:0") as (transports, _):
+        for _ in range(20):
+            one = await phone(transports)
+            one.send(data)
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+            one.close()
+        await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            while len(transports.connections):
+                await asyncio.sleep(0.001)
+
+
 async def test_watchers_are_told_once_and_only_those_who_still_watch() -> None:
     async with running("tcp:127.0.0.1:0") as (transports, recorder):
         one = await phone(transports)
