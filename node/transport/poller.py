@@ -1,8 +1,8 @@
 """Which connections can be read or written: one epoll of ours behind one reader of the event loop.
 
 libuv gives a socket up after it reports an error once; data that came before a reset would then hide the
-reset for ever. This epoll reports until the socket is closed, wakes the loop once for all connections that are
-ready, and lets their output be collected together.
+reset for ever. This epoll reports until the socket is closed, wakes the loop once for all connections that
+are ready, and lets their output be collected together.
 """
 
 from __future__ import annotations
