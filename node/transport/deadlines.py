@@ -55,6 +55,8 @@ class Deadlines:
             bucket = self._buckets.get(subject.bucket)
             if bucket is not None:
                 bucket.pop(subject, None)
+                if not bucket:
+                    del self._buckets[subject.bucket]
             subject.bucket = 0
 
     def sweep(self, now: float) -> None:
