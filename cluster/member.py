@@ -34,14 +34,17 @@ class Member(msgspec.Struct, frozen=True):
     process: str = ""  # see incarnation.py; filled in when it joins
 
 
-async def claim(gateway: Gateway, prefix: str, current: Callable[[], Member | None], lease: Lease) -> None:
-    """Put this node's key under its lease. Raises NameTaken, CoordinatorUnavailable."""
+async def claim(gateway: Gateway, prefix: str, current: Callable[[], Member | None], lease: Lease) -> int:
+    """Put this node's key under its lease; returns the revision at which that was done.
+
+    Raises NameTaken, CoordinatorUnavailable.
+    """
     while (me := current()) is not None:
         key = prefix + me.name
         value = msgspec.json.encode(me)
         result = await gateway.txn([absent(key)], [put(key, value, lease.id)], [get(key)])
         if result.succeeded:
-            return
+            return result.revision
         found = result.keys()
         if not found:
             continue
@@ -51,15 +54,17 @@ async def claim(gateway: Gateway, prefix: str, current: Callable[[], Member | No
         fresh = found[0].mod_revision
         result = await gateway.txn([unchanged(key, fresh)], [put(key, value, lease.id)])
         if result.succeeded:
-            return
+            return result.revision
+    raise CoordinatorUnavailable("the node left while it joined")
 
 
 async def publish(gateway: Gateway, prefix: str, me: Member, lease: Lease) -> None:
     """Write this node's key anew, while it is its own. Raises CoordinatorUnavailable."""
     key = prefix + me.name
-    found = await gateway.get(key)
-    if found is not None and found.lease == lease.id:
-        await gateway.txn([unchanged(key, found.mod_revision)], [put(key, msgspec.json.encode(me), lease.id)])
+    while (found := await gateway.get(key)) is not None and found.lease == lease.id:
+        fresh = put(key, msgspec.json.encode(me), lease.id)
+        if (await gateway.txn([unchanged(key, found.mod_revision)], [fresh])).succeeded:
+            return
 
 
 def _holder(kv: KeyValue) -> Member | None:

@@ -49,6 +49,7 @@ class Members:
         self._tasks: list[asyncio.Task[None]] = []
         self._me: Member | None = None
         self._lease: Lease | None = None
+        self._claim_revision = 0
         self._lapsed = asyncio.Event()
         self._claimed = asyncio.Event()
         self._listed = asyncio.Event()
@@ -81,8 +82,8 @@ class Members:
     async def join(self, member: Member, patience: float = _JOIN_PATIENCE) -> bool:
         """Become a member, and stay one: after an outage of etcd this node joins again by itself.
 
-        Returns False if etcd did not answer within `patience` seconds: the node goes on alone and joins
-        when it can. Raises NameTaken if a living node has the name.
+        Returns False if etcd did not answer (or the name was not free) within `patience` seconds: the node
+        goes on alone and joins when it can. Raises NameTaken if a living node has the name.
         """
         self.start()
         self._me = msgspec.structs.replace(member, process=this_process())
@@ -102,9 +103,8 @@ class Members:
         if self._me is None:
             return
         self._me = msgspec.structs.replace(self._me, draining=draining)
-        if self._lease is not None:
-            with contextlib.suppress(CoordinatorUnavailable):
-                await publish(self._gateway, self._prefix, self._me, self._lease)
+        if not await self._told():
+            self._spawn(self._tell())
 
     async def leave(self) -> None:
         """Give the membership back and stop following. Harmless when there was none."""
@@ -132,7 +132,7 @@ class Members:
             lease: Lease | None = None
             try:
                 lease = await Lease.grant(self._gateway, self._settings.lease_ttl, self._lapsed.set)
-                await claim(self._gateway, self._prefix, lambda: self._me, lease)
+                revision = await claim(self._gateway, self._prefix, lambda: self._me, lease)
             except NameTaken as error:
                 await _dismiss(lease)
                 if not joined:
@@ -151,13 +151,29 @@ class Members:
                 raise
             pause = FIRST_PAUSE
             joined = True
-            self._lease = lease
+            self._lease, self._claim_revision = lease, revision
             self._claimed.set()
             await self._lapsed.wait()
             self._lease = None
             await lease.close()
             if self._me is not None:
                 self._emit(MembershipLapsed(self._me.name))
+
+    async def _told(self) -> bool:
+        """Publish what this node is now; True also if that is done when it joins again."""
+        if self._me is None or self._lease is None:
+            return True
+        try:
+            await publish(self._gateway, self._prefix, self._me, self._lease)
+        except CoordinatorUnavailable:
+            return False
+        return True
+
+    async def _tell(self) -> None:
+        pause = FIRST_PAUSE
+        while not await self._told():
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+            pause = min(2 * pause, LAST_PAUSE)
 
     # -- all nodes
 
@@ -173,7 +189,7 @@ class Members:
         missing = {key.removeprefix(self._prefix) for key in batch.deletes}
         if batch.whole:
             missing = known.keys() - {kv.key.removeprefix(self._prefix) for kv in batch.puts}
-        if self._me is not None and self._me.name in missing:
+        if self._holds_since_before(batch.revision) and self._me is not None and self._me.name in missing:
             self._lapsed.set()  # our own key went: join again
         if batch.whole or not self._gateway.settled:
             deadline = asyncio.get_running_loop().time() + self._settings.lease_ttl
@@ -197,8 +213,14 @@ class Members:
                 self._bury_one(before)
             self._emit(MemberJoined(member.name, member.epoch))
         known[name] = member
-        if self._me is not None and name == self._me.name and member.epoch != self._me.epoch:
+        me = self._me
+        other = me is not None and name == me.name and member.epoch != me.epoch
+        if other and self._holds_since_before(kv.mod_revision):
             self._lapsed.set()  # somebody took the name over: `claim` finds out whether it lives
+
+    def _holds_since_before(self, revision: int) -> bool:
+        """Whether what happened at that revision happened to the key that we hold."""
+        return self._lease is not None and revision > self._claim_revision
 
     def _forget(self, known: dict[str, Member], name: str) -> None:
         self._reprieved.pop(name, None)
