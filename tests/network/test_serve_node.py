@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import psutil
 import pytest
@@ -33,6 +34,8 @@ REGISTER = (
 
 class Serve:
     """One `clarion serve` without a configuration file, in a folder of its own, on free ports."""
+
+    begun: ClassVar[list["Serve"]] = []
 
     def __init__(self, folder: Path, *words: str, **environment: str) -> None:
         self.folder = folder
@@ -75,6 +78,7 @@ class Serve:
             text=True,
         )
         log.close()
+        self.begun.append(self)
 
     def errors(self) -> str:
         return (self.folder / "stderr").read_text()
@@ -109,6 +113,17 @@ class Serve:
             text = REGISTER.format(user=user, cseq=cseq, port=port, transport="UDP")
             phone.sendto(text.encode(), ("127.0.0.1", self.port))
             return phone.recv(65535).decode()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_behind() -> Iterator[None]:
+    """Also a test that fails ends the nodes that it began."""
+    yield
+    while Serve.begun:
+        node = Serve.begun.pop()
+        if node.process.poll() is None:
+            node.process.kill()
+            node.process.wait()
 
 
 @pytest.fixture
