@@ -29,9 +29,7 @@ def test_a_thousand_calls_from_one_node_to_the_other(cluster: Cluster, tmp_path:
         )
         callers.append(registrations)
         assert registrations.finish().flawless(100), registrations.evidence(repr(registrations.figures()))
-        calls = Sipp(
-            tmp_path, "call", server=cluster.b.address("udp"), users=users, count=CALLS, rate=RATE
-        )
+        calls = Sipp(tmp_path, "call", server=cluster.b.address("udp"), users=users, count=CALLS, rate=RATE)
         callers.append(calls)
         seen = calls.finish(60)
         assert seen.flawless(CALLS), calls.evidence(repr(seen))

@@ -50,6 +50,7 @@ class SipPhone:
         self.server = server
         self.instance = instance
         self.reg_id = reg_id
+        self.with_length = True
         self.received: list[Sip] = []
         self.repeated = 0
         self._ca = ca
@@ -154,6 +155,8 @@ class SipPhone:
 
     def evidence(self, complaint: str) -> str:
         """What an assertion says: the complaint and the last messages that came."""
+        if self._wire is not None and self._wire.fault:
+            complaint += f"; it got {self._wire.fault}"
         last = "\n\n".join(f"<< {m}" for m in self.received[-8:])
         return f"{self.user}: {complaint}\n--- {len(self.received)} messages came, the last: ---\n{last}"
 
@@ -169,8 +172,8 @@ class SipPhone:
         return f"SIP/2.0/{self.transport.upper()} {host}:{port};branch={branch};rport"
 
     def compose(self, start: str, fields: Rows, body: bytes = b"") -> Sip:
-        """Puts a message together; Content-Length is added."""
-        rows = [*fields, ("Content-Length", str(len(body)))]
+        """Puts a message together; Content-Length is added, unless `with_length` is off."""
+        rows = [*fields, *([("Content-Length", str(len(body)))] if self.with_length else [])]
         raw = "\r\n".join([start, *(f"{n}: {v}" for n, v in rows), "", ""]).encode() + body
         return Sip.parse(raw)
 

@@ -109,7 +109,11 @@ class Frames:
             if end < 0:
                 return out
             length = re.search(rb"^(?:content-length|l)\s*:\s*(\d+)", self._data[:end], re.I | re.M)
-            size = end + 4 + (int(length[1]) if length else 0)
+            if length is None:  # RFC 3261 20.14: on a stream it must be there; phones close the connection
+                raise ValueError(
+                    f"a message without Content-Length on a stream:\n{self._data[:end].decode()}"
+                )
+            size = end + 4 + int(length[1])
             if len(self._data) < size:
                 return out
             out.append(self._data[:size])

@@ -13,6 +13,7 @@ from tests.phones.sip_message import Frames
 class Wire(Protocol):
     local: tuple[str, int]
     closed: asyncio.Event
+    fault: str
 
     def send(self, data: bytes) -> None: ...
     async def close(self) -> None: ...
@@ -24,6 +25,7 @@ class _Datagrams(asyncio.DatagramProtocol):
         self._server = server
         self.closed = asyncio.Event()
         self.local = ("", 0)
+        self.fault = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.DatagramTransport, transport)
@@ -54,6 +56,7 @@ class _Stream:
         self._reader, self._writer = streams
         self.local = self._writer.get_extra_info("sockname")[:2]
         self.closed = asyncio.Event()
+        self.fault = ""
         self.frames = Frames()
         self._task = asyncio.create_task(self._read())
 
@@ -64,6 +67,8 @@ class _Stream:
                     self._received(raw)
         except OSError:
             pass
+        except ValueError as error:
+            self.fault = str(error)
         finally:
             self.closed.set()
 
