@@ -22,6 +22,7 @@ from node.flows import Flows
 from node.fork.response_context import ResponseContext
 from node.fork.settings import ForkTimers
 from node.identity import Identity
+from node.outgoing import Outgoing
 from node.record_route import RecordRoute
 from node.registrar.push import contacts_without_push, leaks_push
 from node.registrar.registrar import Registrar
@@ -122,8 +123,7 @@ class Proxy:
             ForkTimers(self.timers, settings.routing),
             Flows(transports, self._tokens, self._members, self._epoch),
             self._locator,
-            branch_ids,
-            RecordRoute(self._tokens),
+            Outgoing(branch_ids, RecordRoute(self._tokens)),
             self.spawn,
             self._call_ended,
             settings.transport.udp_mtu,
@@ -283,7 +283,7 @@ class Proxy:
     @property
     def idle(self) -> bool:
         """True when no request waits for its final response."""
-        return self.forward.active == 0 and not self._tasks
+        return self.forward.open.count == 0 and not self._tasks
 
     async def drain(self, timeout: float) -> bool:
         """Takes no new calls and waits until the running ones are set up, `timeout` seconds

@@ -1,23 +1,23 @@
 """Request forwarding (RFC 3261 16.6): the last stage.
 
-A request becomes a response context whose branches leave here: next hop, Record-Route, Via,
-and the bytes. ACK has no transaction and leaves at once. What has to wait for DNS waits in a
-Task of its own; everything else happens within the batch in which the request came.
+A request becomes a response context whose branches leave here, or a `Relay` when it can only
+go to one place; an ACK has no transaction and leaves at once. What has to wait for DNS waits in
+a Task of its own; everything else happens within the batch in which the request came.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
-from node.branch_id import BranchIds
 from node.flows import FlowGone, Flows
 from node.fork.branch import Branch
+from node.fork.relay import Open, Relay
 from node.fork.response_context import ResponseContext
 from node.fork.settings import ForkTimers
 from node.fork.target import Target
 from node.identity import is_address
-from node.record_route import RecordRoute
+from node.outgoing import Outgoing
 from node.request import Request
 from node.resolve.locator import Destination, LocateError, Locator
 from node.sip.uri import parse_uri
@@ -26,7 +26,6 @@ from node.transaction.server_invite import InviteServer
 from node.transaction.table import TransactionTable
 from node.transport.flow import Flow
 
-INITIAL_MAX_FORWARDS = 70
 UDP_ONLY_FOR = 600.0  # seconds that a peer without TCP gets long requests by UDP
 UDP_ONLY_PEERS = 10_000
 DIRECT = 65_536  # URIs of UDP peers remembered with their flow
@@ -41,8 +40,7 @@ class Forward:
         fork_timers: ForkTimers,
         flows: Flows,
         locator: Locator,
-        branch_ids: BranchIds,
-        record_route: RecordRoute,
+        outgoing: Outgoing,
         spawn: Callable[[Coroutine[Any, Any, None]], None],
         call_ended: Callable[[ResponseContext, int, float], None],
         udp_mtu: int,
@@ -51,61 +49,86 @@ class Forward:
         self._fork_timers = fork_timers
         self._flows = flows
         self._locator = locator
-        self._branch_ids = branch_ids
-        self._record_route = record_route
+        self._outgoing = outgoing
         self._spawn = spawn
         self._call_ended = call_ended
         self._udp_mtu = udp_mtu
-        self.active = 0  # response contexts that have not passed a final response
+        self.open = Open()  # requests that have no final response yet
         self._direct: dict[bytes, Flow] = {}
         self._udp_only: dict[tuple[str, int], float] = {}
 
-    def __call__(self, request: Request) -> Verdict | Awaitable[Verdict]:
+    def __call__(self, request: Request) -> Verdict:
         """Always takes the request."""
         groups = request.groups
-        if groups is None:
-            groups = [[Target(request.uri, flow_token=request.flow_token)]]
-        if request.server is None:
+        server = request.server
+        if groups is None or (len(groups) == 1 and len(groups[0]) == 1):
+            target = groups[0][0] if groups else Target(request.uri, flow_token=request.flow_token)
+            if server is None:
+                self._acknowledge(request, target)
+                return TAKEN
+            if not request.invite and target.alternative is None and self._relay(request, target):
+                return TAKEN
+            groups = [[target]]
+        elif server is None:
             self._acknowledge(request, groups[0][0])
             return TAKEN
+        if isinstance(server, InviteServer) and server.cancelled:
+            request.reply(487, request.now)
+            return TAKEN
         context = ResponseContext(request, self._fork_timers, self.ask, self._end)
-        server = request.server
         if isinstance(server, InviteServer):
-            if server.cancelled:
-                request.reply(487, request.now)
-                return TAKEN
             server.context = context
-        self.active += 1
+        self.open.count += 1
         context.start(groups.copy(), request.now)
         return TAKEN
 
     def _end(self, context: ResponseContext, status: int, now: float) -> None:
-        self.active -= 1
+        self.open.count -= 1
         if context.invite and not context.request.message.to_tag:
             self._call_ended(context, status, now)
 
+    def _relay(self, request: Request, target: Target) -> bool:
+        """Sends a request that needs no response context; False if this one does."""
+        try:
+            flow = self._flow_now(request, target)
+        except FlowGone:
+            return False
+        if flow is None:
+            return False
+        branch_id = self._outgoing.branch(request)
+        data = self._outgoing.bytes(request, target, flow, branch_id)
+        if len(data) > self._udp_mtu and not flow.reliable and not target.flow_token:
+            return False
+        relay = Relay(request, self.open)
+        self._table.ask(request.method, branch_id, data, flow, relay, request.now)
+        return True
+
+    def _flow_now(self, request: Request, target: Target) -> Flow | None:
+        """The flow to a target if no look-up is needed. Raises FlowGone."""
+        if target.flow_token:
+            return self._flows.of_token(target.flow_token)
+        if target.asleep:
+            return None
+        return self._direct.get(target.routes[0] if target.routes else request.next_route or target.uri)
+
     def ask(self, branch: Branch, now: float) -> None:
         """Opens the client transaction of a branch, or fails the branch."""
-        target = branch.target
+        target, request = branch.target, branch.context.request
         if target.asleep:
             branch.failed(430, "The node that held the connection is gone", now)
-        elif target.flow_token:
-            try:
-                self._send(branch, self._flows.of_token(target.flow_token), now)
-            except FlowGone as gone:
-                branch.failed(gone.status, str(gone), now)
-        elif branch.hops:
+            return
+        if branch.hops:
             self._next_hop(branch, now)
-        else:
-            self._first_hop(branch, now)
-
-    def _first_hop(self, branch: Branch, now: float) -> None:
-        target = branch.target
-        uri = target.routes[0] if target.routes else branch.context.request.next_route or target.uri
-        flow = self._direct.get(uri)
+            return
+        try:
+            flow = self._flow_now(request, target)
+        except FlowGone as gone:
+            branch.failed(gone.status, str(gone), now)
+            return
         if flow is not None:
             self._send(branch, flow, now)
             return
+        uri = target.routes[0] if target.routes else request.next_route or target.uri
         hops = self._locator.locate_now(uri)
         if hops is None:
             self._spawn(self._locate(branch, uri))
@@ -144,13 +167,13 @@ class Forward:
 
     def _send(self, branch: Branch, flow: Flow, now: float) -> None:
         request, target = branch.context.request, branch.target
-        branch_id = self._branch_ids.make(request.message)
-        data = self._bytes(request, target, flow, branch_id)
+        branch_id = self._outgoing.branch(request)
+        data = self._outgoing.bytes(request, target, flow, branch_id)
         if len(data) > self._udp_mtu and not flow.reliable and not target.flow_token:
             tcp = self._by_tcp(branch, flow, now)
             if tcp is not None:
                 flow = tcp
-                data = self._bytes(request, target, flow, branch_id)
+                data = self._outgoing.bytes(request, target, flow, branch_id)
         branch.client = self._table.ask(request.method, branch_id, data, flow, branch, now)
 
     def _by_tcp(self, branch: Branch, flow: Flow, now: float) -> Flow | None:
@@ -168,44 +191,16 @@ class Forward:
             branch.hops = (Destination("udp", *peer, name=""), *branch.hops)
         return tcp
 
-    def _bytes(self, request: Request, target: Target, flow: Flow, branch_id: bytes) -> bytes:
-        message = request.message
-        lines = b""
-        if message.method in ("INVITE", "SUBSCRIBE", "REFER") and not message.to_tag:
-            lines = self._record_route.lines(message, request.flow, flow, target.flow_token)
-        if target.routes or request.extra_routes:
-            for route in (*target.routes, *request.extra_routes):
-                lines += b"Route: <" + route + b">\r\n"
-        remove: tuple[str, ...] = ()
-        if request.breadth:
-            lines += b"Max-Breadth: %d\r\n" % request.breadth
-            remove = ("max-breadth",)
-        hops = message.max_forwards
-        source = request.flow
-        return message.forward(
-            None if target.uri == message.uri else target.uri,
-            flow.listener.via + branch_id + b";rport",
-            INITIAL_MAX_FORWARDS if hops < 0 else hops - 1,
-            source.received,
-            source.rport,
-            request.drop_routes,
-            lines,
-            remove,
-        )
-
     def _acknowledge(self, request: Request, target: Target) -> None:
         """ACK for a 2xx: sent once, to the first target, without a transaction."""
-        if target.flow_token:
-            try:
-                self._send_ack(request, target, self._flows.of_token(target.flow_token))
-            except FlowGone:
-                return
+        try:
+            flow = self._flow_now(request, target)
+        except FlowGone:
+            return
+        if flow is not None:
+            self._send_ack(request, target, flow)
         elif not target.asleep:
             uri = target.routes[0] if target.routes else request.next_route or target.uri
-            flow = self._direct.get(uri)
-            if flow is not None:
-                self._send_ack(request, target, flow)
-                return
             hops = self._locator.locate_now(uri)
             if hops is None:
                 self._spawn(self._locate_ack(request, target, uri))
@@ -225,5 +220,4 @@ class Forward:
             self._send_ack(request, target, flow)
 
     def _send_ack(self, request: Request, target: Target, flow: Flow) -> None:
-        branch_id = self._branch_ids.make(request.message)
-        flow.send(self._bytes(request, target, flow, branch_id))
+        flow.send(self._outgoing.bytes(request, target, flow, self._outgoing.branch(request)))
