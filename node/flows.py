@@ -54,7 +54,10 @@ class Flows:
         if address.node != self._tokens.node_name:
             raise FlowGone(430, f"The flow belongs to node {address.node}")
         if address.transport == "udp":
-            return self._transports.udp_flow(address.listener_port, address.host, address.port)
+            try:
+                return self._transports.udp_flow(address.listener_port, address.host, address.port)
+            except LookupError as error:
+                raise FlowGone(430, str(error)) from None
         flow = self._transports.flow_by_serial(address.serial)
         # A phone that took over the address of another has another connection, hence serial.
         if address.epoch != self._epoch or flow is None or flow.closed:

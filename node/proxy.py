@@ -228,8 +228,10 @@ class Proxy:
         port = message.via_port or 5060
         if port == flow.rport or b";rport" in (message.first("via") or b"").lower():
             return flow
-        host = flow.received.decode()
-        return self._transports.udp_flow(flow.listener.port, host, port)
+        try:
+            return self._transports.udp_flow(flow.listener.port, flow.received.decode(), port)
+        except LookupError:  # a port that cannot be: the source is all that is known
+            return flow
 
     def _call_ended(self, context: ResponseContext, status: int, now: float) -> None:
         request = context.request

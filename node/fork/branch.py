@@ -42,14 +42,7 @@ class Branch:
     """Owner of a client transaction. `status` is 0 while no final response has come."""
 
     __slots__ = (
-        "cancelled",
-        "client",
-        "context",
-        "hops",
-        "message",
-        "provisional",
-        "status",
-        "target",
+        "cancelled", "client", "context", "hop", "hops", "message", "provisional", "status", "target",
         "tried_tcp",
     )  # fmt: skip
 
@@ -61,13 +54,17 @@ class Branch:
         self.message: Message | None = None  # the final response, if one came
         self.provisional = 0  # the highest provisional status so far
         self.cancelled: bytes | None = None  # Reason lines, once it is to be cancelled
+        self.hop: Destination | None = None  # where it was sent, if that was looked up
         self.hops: tuple[Destination, ...] = ()  # further destinations to try (RFC 3263 4.3)
         self.tried_tcp = False  # a request too long for UDP went by TCP first
 
     def response(self, message: Message, now: float) -> None:
         """From the client transaction."""
         if message.status >= 200:
-            self.context.final(self, message, now)
+            if message.status == 503 and self.hops and self.cancelled is None:
+                self.failed(503, "Unavailable", now)
+            else:
+                self.context.final(self, message, now)
             return
         first = not self.provisional
         self.provisional = max(self.provisional, message.status)
@@ -82,6 +79,8 @@ class Branch:
         if self.cancelled is not None:
             self.context.failed(self, CANCELLED, now)
         elif self.hops and status in TRY_NEXT:
+            if self.hop is not None:
+                self.context.avoid(self.hop)
             self.context.ask(self, now)
         else:
             self.context.failed(self, status, now)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from node.fork.settings import ForkTimers
     from node.fork.target import Target
     from node.request import Request
+    from node.resolve.locator import Destination
     from node.sip.codec import Message
 
 COMPLETED_ELSEWHERE = b'Reason: SIP;cause=200;text="Call completed elsewhere"\r\n'
@@ -36,8 +37,8 @@ class ResponseContext:
     """Branches of one request. `ask(branch, now)` is who sends a branch on its way."""
 
     __slots__ = (
-        "ask", "branches", "cancelled", "declined", "ended", "invite", "passed", "pending", "request",
-        "server", "timed_out", "timers", "urgent", "waiting",
+        "ask", "avoid", "branches", "cancelled", "declined", "ended", "invite", "passed", "pending",
+        "request", "server", "timed_out", "timers", "urgent", "waiting",
     )  # fmt: skip
 
     def __init__(
@@ -46,6 +47,7 @@ class ResponseContext:
         timers: ForkTimers,
         ask: Callable[[Branch, float], None],
         ended: Callable[[ResponseContext, int, float], None],
+        avoid: Callable[[Destination], None],
     ) -> None:
         assert request.server is not None, "an ACK has no response context"
         self.request = request
@@ -54,6 +56,7 @@ class ResponseContext:
         self.timers = timers
         self.ask = ask
         self.ended = ended  # told the final status once
+        self.avoid = avoid  # told a destination that did not answer (RFC 3263 4.3)
         self.branches: list[Branch] = []
         self.waiting: list[list[Target]] = []  # groups not yet asked
         self.pending = 0  # branches without a final response

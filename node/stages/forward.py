@@ -75,7 +75,7 @@ class Forward:
         if isinstance(server, InviteServer) and server.cancelled:
             request.reply(487, request.now)
             return TAKEN
-        context = ResponseContext(request, self._fork_timers, self.ask, self._end)
+        context = ResponseContext(request, self._fork_timers, self.ask, self._end, self._locator.failed)
         if isinstance(server, InviteServer):
             server.context = context
         self.open.count += 1
@@ -157,8 +157,8 @@ class Forward:
 
     def _next_hop(self, branch: Branch, now: float) -> None:
         """Sends to the first of the branch's hops; the rest remain for a failure."""
-        hop, *rest = branch.hops
-        branch.hops = tuple(rest)
+        hop = branch.hop = branch.hops[0]
+        branch.hops = branch.hops[1:]
         flow = self._flows.to(hop, branch.target.internal)
         if flow is None:
             branch.failed(503, "No listener of that transport and address family", now)

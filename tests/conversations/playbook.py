@@ -168,13 +168,22 @@ class Members:
 
 
 class Locator:
-    """Numeric hosts only; `unknown` names need (and fail) a real look-up."""
+    """Numeric hosts and what `names` says; names in `.invalid` need (and fail) a real look-up."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, tuple[Destination, ...]] = {}
+        self.avoided: list[Destination] = []
+
+    def failed(self, destination: Destination) -> None:
+        self.avoided.append(destination)
 
     def locate_now(self, uri: bytes):
         parsed = parse_uri(uri)
         transport = (parsed.params.get("transport") or "udp").lower()
         if parsed.host.endswith(".invalid"):
             return None
+        if parsed.host in self.names:
+            return self.names[parsed.host]
         return (Destination(transport, parsed.host, parsed.port or 5060, parsed.host),)
 
     async def locate(self, uri: bytes):
@@ -191,6 +200,7 @@ class Playbook:
         self.loop = Loop()
         self.locations = Locations(self.loop)
         self.members = Members()
+        self.locator = Locator()
         self.events: list[object] = []
         node = NodeSettings(name=name, domains=("example.org",))
         self.settings = settings or NodeRoomSettings(node=node)
@@ -202,7 +212,7 @@ class Playbook:
             locations=self.locations,
             members=self.members,
             tokens=self.tokens,
-            locator=Locator(),
+            locator=self.locator,
             loop=self.loop,
             emit=self.events.append,
         )

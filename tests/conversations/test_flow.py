@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from node.resolve.locator import Destination
+
 
 async def test_request_goes_over_the_phones_own_connection(node):
     node.phone("tina", "tcp", "192.0.2.40", 50001)
@@ -192,3 +194,53 @@ async def test_long_request_goes_by_tcp_and_by_udp_if_there_is_none(node):
     """)
     node.flows["bobtcp"].close("refused")
     await node.run("<< bob MESSAGE")
+
+
+async def test_next_destination_when_the_first_does_not_answer(node):
+    node.phone("one", "udp", "192.0.2.71", 5060)
+    node.phone("two", "tcp", "192.0.2.72", 5060)
+    node.locator.names["gateway.example"] = (
+        Destination("udp", "192.0.2.71", 5060, "gateway.example"),
+        Destination("tcp", "192.0.2.72", 5060, "gateway.example"),
+    )
+    await node.run("""
+    >> alice INVITE sip:x@gateway.example
+    << alice 100
+    << one INVITE
+    """)
+    node.loop.advance(33)
+    node.left = type(node.left)(item for item in node.left if item[0] != "one")
+    await node.run("""
+    << two INVITE sip:x@gateway.example
+    >> two 200
+    << alice 200
+    """)
+    assert [hop.host for hop in node.locator.avoided] == ["192.0.2.71"]
+
+
+async def test_next_destination_when_the_first_is_unavailable(node):
+    node.phone("one", "udp", "192.0.2.71", 5060)
+    node.phone("two", "tcp", "192.0.2.72", 5060)
+    node.locator.names["gateway.example"] = (
+        Destination("udp", "192.0.2.71", 5060, "gateway.example"),
+        Destination("tcp", "192.0.2.72", 5060, "gateway.example"),
+    )
+    await node.run("""
+    >> alice INVITE sip:x@gateway.example
+    << alice 100
+    << one INVITE
+    >> one 503
+    << one ACK
+    << two INVITE
+    >> two 486
+    << two ACK
+    << alice 486
+    """)
+
+
+async def test_name_that_cannot_be_found(node):
+    await node.run("""
+    >> alice INVITE sip:x@nowhere.invalid
+    << alice 100
+    << alice 404
+    """)
