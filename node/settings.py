@@ -158,7 +158,10 @@ class RegistrarSettings(msgspec.Struct, kw_only=True, frozen=True):
         Meta(description="File of static registrations, one `AOR contact[,contact]` a line; empty for none."),
     ] = ""
     static_refresh: Annotated[
-        float, Meta(ge=1, le=86400, description="Seconds after which the static file is read again.")
+        float,
+        Meta(
+            ge=1, le=86400, description="Seconds after which the static file is read again (SIGHUP: at once)."
+        ),
     ] = 600.0
 
 
@@ -225,7 +228,7 @@ class LimitsSettings(msgspec.Struct, kw_only=True, frozen=True):
     ] = 5_000
     transactions: Annotated[
         int, Meta(ge=1, description="Server transactions at the same time; a request beyond gets a 503.")
-    ] = 100_000
+    ] = 400_000
     branches: Annotated[
         int, Meta(ge=1, le=1000, description="Branches that one request may be forked to.")
     ] = 64

@@ -21,6 +21,7 @@ from cluster.errors import BadAddress, NameTaken
 from cluster.location.service import LocationService
 from cluster.membership import Member, Members
 from node.proxy import Proxy
+from node.registrar.static import StaticFile
 from node.resolve.dns import SystemDns
 from node.resolve.locator import Locator
 from node.transport.address import TRANSPORTS, parse_listen, split_host
@@ -33,6 +34,7 @@ from ops.event_log import EventLog
 from ops.registrations import LIMIT, bindings_shown
 from ops.secret import flow_token_key
 from ops.settings import Settings
+from ops.static_registrations import StaticRegistrations
 from ops.status import counts, members_shown
 from ops.version import version
 
@@ -68,6 +70,7 @@ class Node:
         self._events = events
         self._children = children
         self._started = time.time()
+        self._static: StaticRegistrations | None = None
 
     async def start(self) -> None:
         """Opens the listeners and joins. Raises StartError."""
@@ -81,6 +84,18 @@ class Node:
         except (OSError, ValueError) as error:
             raise StartError(f"[node] listen, internal: {error.args[-1]}") from None
         self.ready = True
+        registrar = self.settings.registrar
+        if registrar.static_file:
+            file = StaticFile(
+                registrar.static_file, registrar.static_refresh, self.proxy.identity, self.locations
+            )
+            self._static = StaticRegistrations(file, registrar.static_refresh)
+            self._static.start()
+
+    def reload(self) -> None:
+        """Reads again what may have changed on disk (SIGHUP)."""
+        if self._static is not None:
+            self._static.reload()
 
     async def drain(self, timeout: float) -> None:
         """Takes no new calls, tells the others so, and lets what runs end within `timeout` seconds."""
@@ -92,6 +107,8 @@ class Node:
     async def stop(self) -> None:
         """Removes the membership, then closes everything. Also after a start that failed."""
         self.ready = False
+        if self._static is not None:
+            await self._static.stop()
         await self.members.leave()
         await self.proxy.close()
         await self.transports.close()
@@ -173,7 +190,7 @@ async def build(settings: Settings, folder: Path, events: EventLog, children: Se
         tokens=tokens,
         locator=_locator(settings, dns),
         loop=loop,
-        emit=events.emit,
+        emit=events.emit if settings.log.events else None,
     )
     transports = Transports(loop, room, proxy, tls, _internal_peers(members))
     return Node(settings, epoch, locations, members, proxy, transports, dns, events, children)

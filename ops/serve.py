@@ -66,6 +66,7 @@ async def _serve(settings: Settings, join: Path | None) -> None:
         node = await build(settings, folder.path, events, stores.children)
         stack.push_async_callback(node.stop)
         await node.start()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, node.reload)
         admin = AdminServer(admin_socket(settings), node)
         await admin.start()
         stack.push_async_callback(admin.stop)

@@ -8,7 +8,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import ClassVar
 
@@ -236,3 +236,25 @@ def test_systemd_is_told(tmp_path: Path) -> None:
             pass
         assert node.process.wait(20) == 0
         node.stop()
+
+
+def test_static_registrations_are_served_and_read_again_on_sighup(tmp_path: Path) -> None:
+    file = tmp_path / "static"
+    file.write_text("gateway@localhost sip:gw@192.0.2.9\nbroken line\n")
+    node = Serve(tmp_path, CLARION_REGISTRAR_STATIC_FILE=str(file)).start()
+    try:
+        assert _eventually(lambda: "sip:gw@192.0.2.9" in node.run("registrations", "gateway@localhost"))
+        assert "static_file: line 2" in node.errors()
+        file.write_text("second@localhost sip:gw@192.0.2.10\n")
+        node.process.send_signal(signal.SIGHUP)
+        assert _eventually(lambda: "192.0.2.10" in node.run("registrations", "second@localhost"))
+    finally:
+        assert node.stop() == 0
+
+
+def _eventually(true: Callable[[], bool], patience: float = 15.0) -> bool:
+    end = time.monotonic() + patience
+    while not true():
+        if time.monotonic() > end:
+            return False
+    return True
