@@ -176,12 +176,11 @@ class Gateway:
         if self._settings.username and not self._token:
             await self._authenticate(self.endpoint)
         limit = aiohttp.ClientTimeout(total=None, sock_connect=self._attempt_limit)
-        stream = await asyncio.wait_for(
-            self._client().post(
-                self.endpoint + path, data=orjson.dumps(body), headers=self._headers(), timeout=limit
-            ),
-            self._attempt_limit,
-        )
+        data = orjson.dumps(body)
+        async with asyncio.timeout(self._attempt_limit):
+            stream = await self._client().post(
+                self.endpoint + path, data=data, headers=self._headers(), timeout=limit
+            )
         self._streams.add(stream)
         return stream
 

@@ -19,6 +19,11 @@ for i = 6, #ARGV, 6 do
   if ARGV[i + 1] ~= '0' then adding = adding + 1 end
 end
 
+local function same_device(a, b)
+  local instance = a:match('^(.*);reg%-id=%d+$')
+  return instance and instance == b:match('^(.*);reg%-id=%d+$')
+end
+
 -- What is there: drop the expired, refuse what is out of order, remember the rest.
 local stored = redis.call('HGETALL', key)
 local others, dropped, latest = {}, {}, 0
@@ -49,10 +54,6 @@ end
 -- The same push token under another device key is the same app reinstalled: the older binding goes. Two
 -- flows of one device (RFC 5626 reg-id) share their token and both stay.
 local evicted, kept = {}, {}
-local function same_device(a, b)
-  local instance = a:match('^(.*);reg%-id=%d+$')
-  return instance and instance == b:match('^(.*);reg%-id=%d+$')
-end
 for _, record in ipairs(others) do
   local field, prid = record[1], record[5]
   if record[6] then
@@ -94,8 +95,8 @@ for i = 6, #ARGV, 6 do
     if message_ttl < ttl then message_ttl = ttl end
     if now + message_ttl > latest then latest = now + message_ttl end
     write[#write + 1] = field
-    write[#write + 1] = string.format('%s\n%.0f\n%.0f\n%.0f\n%s\n%s\n%s\n%s', ARGV[i + 4], now + ttl,
-      now + message_ttl, now, ARGV[5], call_id, ARGV[i + 3], ARGV[i + 5])
+    write[#write + 1] = ARGV[i + 4] .. '\n' .. now + ttl .. '\n' .. now + message_ttl .. '\n' .. now .. '\n'
+      .. ARGV[5] .. '\n' .. call_id .. '\n' .. ARGV[i + 3] .. '\n' .. ARGV[i + 5]
     published[#published + 1] = field
   end
 end
@@ -109,7 +110,7 @@ end
 
 if #dropped > 0 and #stored > 0 then redis.call('HDEL', key, unpack(dropped)) end
 if #write > 0 then redis.call('HSET', key, unpack(write)) end
-if latest > 0 then redis.call('PEXPIREAT', key, string.format('%.0f', latest)) end
+if latest > 0 then redis.call('PEXPIREAT', key, latest) end
 if #published > 0 then redis.call('PUBLISH', channel, table.concat(published, '\n')) end
 -- Redis forgets whom to tell about a key once it has changed: read it again, so that the caller, who puts
 -- what it is told here into its cache, hears of the next change (cluster/location/cache.py).

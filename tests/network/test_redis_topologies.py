@@ -4,9 +4,8 @@ import asyncio
 
 import pytest
 
-from cluster.errors import BadAddress, StoreUnavailable
+from cluster.errors import StoreUnavailable
 from cluster.redis.topology import slot_of
-from cluster.settings import RedisSettings
 from tests.network.cluster_rig import Rig, device, rig, unique_aor, until
 from tests.stores import RedisServer, free_port, redis_cluster, running
 
@@ -139,11 +138,3 @@ async def test_a_cluster_named_as_a_single_server_says_so() -> None:
                 number += 1
             with pytest.raises(StoreUnavailable, match="cluster://"):
                 await node.service.fetch(f"u{number}@x")
-
-
-@pytest.mark.parametrize(
-    "url", ["http://h", "redis://", "redis://h:x", "redis://h/x", "sentinel://h:1", "redis://h:0", "nonsense"]
-)
-def test_wrong_addresses_name_the_option(url: str) -> None:
-    with pytest.raises(BadAddress, match=r"\[redis\] url"):
-        Rig(RedisSettings(url=url).url)
