@@ -7,24 +7,15 @@ domain of ours (then the location service knows where the user is).
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable
 
 from node.sip.errors import ParseError
 from node.sip.uri import Uri, parse_uri
+from node.transport.address import is_address
 from node.transport.flow import Listener
 
 CACHE = 65_536
 DEFAULT_PORTS = {"sip": 5060, "sips": 5061}
-
-
-def is_address(host: str) -> bool:
-    """True for an IPv4 or IPv6 literal."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 class Identity:

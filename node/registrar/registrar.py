@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from cluster.errors import StoreUnavailable
 from cluster.location.service import Change, LocationService, Outcome
 from node.events import Registered, RegistrationRefused
-from node.identity import Identity, is_address
+from node.identity import Identity
 from node.registrar.answer import RegisterAnswer
 from node.registrar.contact import Refused, Wanted, read_contacts
 from node.request import Request
@@ -17,6 +17,7 @@ from node.sip.codec import Message
 from node.sip.errors import ParseError
 from node.sip.uri import parse_uri
 from node.stages import TAKEN, Verdict
+from node.transport.address import is_address
 from node.transport.flow import Flow
 from node.transport.token import FlowTokens
 

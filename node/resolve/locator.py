@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -15,6 +14,7 @@ from node.resolve.plan import DEFAULT_PORTS, Destination, Plan, PlanError, Steps
 from node.resolve.question import Answer, Dns, DnsError, Question
 from node.sip.errors import ParseError
 from node.sip.uri import parse_uri
+from node.transport.address import is_address
 
 __all__ = ["Destination", "LocateError", "Locator"]
 
@@ -64,7 +64,7 @@ class Locator:
             host, port, transport = self._target(uri)
         except LocateError:
             return None
-        if _is_address(host):
+        if is_address(host):
             return self._of_number(uri, host, port, transport)
         return self._from_known(self._plan.steps(host, port, transport))
 
@@ -83,7 +83,7 @@ class Locator:
     async def locate(self, uri: bytes) -> tuple[Destination, ...]:
         """Destinations in the order to be tried, at least one, within five seconds. Raises LocateError."""
         host, port, transport = self._target(uri)
-        if _is_address(host):
+        if is_address(host):
             return self._of_number(uri, host, port, transport)
         steps = self._plan.steps(host, port, transport)
         unanswered = False
@@ -154,11 +154,3 @@ class Locator:
             del self._asking[question]
         self._answers.put(question, answer, self._clock())
         return answer
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

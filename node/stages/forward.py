@@ -16,11 +16,9 @@ from node.fork.relay import Open, Relay
 from node.fork.response_context import ResponseContext
 from node.fork.settings import ForkTimers
 from node.fork.target import Target
-from node.identity import is_address
 from node.outgoing import Outgoing
 from node.request import Request
 from node.resolve.locator import Destination, LocateError, Locator
-from node.sip.uri import parse_uri
 from node.stages import TAKEN, Verdict
 from node.transaction.server_invite import InviteServer
 from node.transaction.table import TransactionTable
@@ -109,7 +107,13 @@ class Forward:
             return self._flows.of_token(target.flow_token)
         if target.asleep:
             return None
-        return self._direct.get(target.routes[0] if target.routes else request.next_route or target.uri)
+        uri = target.routes[0] if target.routes else request.next_route or target.uri
+        flow = self._direct.get(uri)
+        if flow is None:
+            hops = self._locator.locate_now(uri)
+            if hops is not None:
+                flow = self._remember(uri, hops)
+        return flow
 
     def ask(self, branch: Branch, now: float) -> None:
         """Opens the client transaction of a branch, or fails the branch."""
@@ -135,16 +139,18 @@ class Forward:
         else:
             branch.hops = hops
             self._next_hop(branch, now)
-            self._remember(uri, hops)
 
-    def _remember(self, uri: bytes, hops: tuple[Destination, ...]) -> None:
-        """A URI that leads to one UDP address needs no look-ups the next time."""
-        if len(hops) == 1 and hops[0].transport == "udp" and is_address(parse_uri(uri).host):
-            flow = self._flows.to(hops[0], False)
-            if flow is not None:
-                if len(self._direct) >= DIRECT:
-                    self._direct.clear()
-                self._direct[uri] = flow
+    def _remember(self, uri: bytes, hops: tuple[Destination, ...]) -> Flow | None:
+        """A URI that means one UDP address needs no look-ups the next time."""
+        hop = hops[0]
+        if len(hops) > 1 or hop.transport != "udp" or hop.name != hop.host:
+            return None
+        flow = self._flows.to(hop, False)
+        if flow is not None:
+            if len(self._direct) >= DIRECT:
+                self._direct.clear()
+            self._direct[uri] = flow
+        return flow
 
     async def _locate(self, branch: Branch, uri: bytes) -> None:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 TRANSPORTS: Final = ("udp", "tcp", "tls")
@@ -80,3 +81,13 @@ def shown_address(host: str) -> str:
             return str(probe.getsockname()[0])
         except OSError:
             return "::1" if family == socket.AF_INET6 else "127.0.0.1"
+
+
+@lru_cache(maxsize=65_536)
+def is_address(host: str) -> bool:
+    """True for an IPv4 or IPv6 literal without brackets (`ipaddress` would take ten times as long)."""
+    try:
+        socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host)
+    except (OSError, ValueError):
+        return False
+    return True

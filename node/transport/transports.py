@@ -11,6 +11,7 @@ from node.transport.acceptor import Acceptor
 from node.transport.address import (
     ListenAddress,
     family_of,
+    is_address,
     is_loopback,
     parse_listen,
     shown_address,
@@ -242,10 +243,8 @@ def advertised(advertise: str, address: ListenAddress, port: int) -> tuple[str, 
 
 def _family(host: str, port: int) -> int:
     """Address family of an IP address; LookupError for anything else, since a name would block the loop."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        raise LookupError(f"{host} is not an IP address") from None
+    if not is_address(host):
+        raise LookupError(f"{host} is not an IP address")
     if not 0 < port < 65536:
         raise LookupError(f"{port} is not a port")
     return family_of(host)
