@@ -73,7 +73,7 @@ class EtcdSettings(msgspec.Struct, kw_only=True, frozen=True):
     lease_ttl: Annotated[
         int,
         Meta(ge=2, le=3600, description="Seconds after which a node that fell silent counts as dead."),
-    ] = 10
+    ] = 5
     timeout: Annotated[
         float, Meta(gt=0, le=30, description="Longest wait in seconds for an answer of one endpoint.")
     ] = 2.0

@@ -4,6 +4,7 @@ Made once in the data folder; a phone that trusts `ca.pem` trusts every server c
 Anybody who can read the folder can make certificates with it, so it is for a laptop and never for a service.
 """
 
+import contextlib
 import ipaddress
 import os
 from collections.abc import Iterable
@@ -76,7 +77,7 @@ def _issue(
             x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]),
             critical=False,
         )
-        .add_extension(x509.SubjectAlternativeName([_general_name(name) for name in names]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(_general_names(names)), critical=False)
         .sign(ca_key, hashes.SHA256())
     )
     files.cert.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -132,11 +133,13 @@ def _usage(*, certificates: bool) -> x509.KeyUsage:
     )
 
 
-def _general_name(name: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ipaddress.ip_address(name))
-    except ValueError:
-        return x509.DNSName(name)
+def _general_names(names: Iterable[str]) -> list[x509.GeneralName]:
+    """Every name as a DNS name, addresses as addresses too: Linphone looks for DNS names only."""
+    found: list[x509.GeneralName] = [x509.DNSName(name) for name in names]
+    for name in names:
+        with contextlib.suppress(ValueError):
+            found.append(x509.IPAddress(ipaddress.ip_address(name)))
+    return found
 
 
 def _days_left(cert: x509.Certificate) -> timedelta:

@@ -157,7 +157,7 @@ def test_show_names_the_origin_and_hides_passwords(tmp_path: Path) -> None:
     assert "secret" not in text
     assert 'url = "redis://me:(hidden)@127.0.0.1/0"' in text
     assert "clarion.toml:2" in text
-    assert "lease_ttl = 10 " in text
+    assert "lease_ttl = 5 " in text
 
 
 def test_show_is_a_configuration_again(tmp_path: Path) -> None:
