@@ -4,13 +4,16 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
 
-.PHONY: run test check format build bench clean docs
+.PHONY: run test programs check format build bench clean docs
 
 run: $(READY)            ## start a node with private stores and a development CA
 	$(BIN)/clarion serve
 
-test: $(READY)           ## every test
+test: programs $(READY)  ## every test
 	$(BIN)/python -m pytest -q
+
+programs:                ## what the tests need besides Python packages, as root on Debian
+	@.ci/programs
 
 check: $(READY)          ## format, lint, types, import direction, README commands, generated pages
 	$(BIN)/ruff format --check .
