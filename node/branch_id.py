@@ -27,20 +27,17 @@ class BranchIds:
         self.prefix = b"z9hG4bK" + secrets.token_hex(4).encode()
         self._count = itertools.count(1)
 
-    def fingerprint(self, message: Message) -> int:
-        """Equal for a request that came back unchanged."""
-        seen = (message.uri, message.call_id, message.from_tag, message.cseq, message.first("route"))
-        return hash(seen) & MASK
-
     def make(self, message: Message) -> bytes:
         """A new branch for a copy of this request."""
-        return b"%b.%x.%x" % (self.prefix, next(self._count), self.fingerprint(message))
+        seen = (message.uri, message.call_id, message.from_tag, message.cseq, message.first("route"))
+        return b"%b.%x.%x" % (self.prefix, next(self._count), hash(seen) & MASK)
 
     def loops(self, message: Message) -> bool:
         """True when one of the Via values is ours with the same fingerprint."""
         if message.via_count < 2 or self.prefix not in message.raw:
             return False
-        end = b".%x" % self.fingerprint(message)
+        seen = (message.uri, message.call_id, message.from_tag, message.cseq, message.first("route"))
+        end = b".%x" % (hash(seen) & MASK)
         return any(self._ours(via, end) for via in message.values("via"))
 
     def _ours(self, via: bytes, end: bytes) -> bool:

@@ -16,12 +16,8 @@ class Outgoing:
     """Writes copies of requests."""
 
     def __init__(self, branch_ids: BranchIds, record_route: RecordRoute) -> None:
-        self._branch_ids = branch_ids
+        self.branch = branch_ids.make  # (message) -> a new branch
         self._record_route = record_route
-
-    def branch(self, request: Request) -> bytes:
-        """A new branch for a copy."""
-        return self._branch_ids.make(request.message)
 
     def bytes(self, request: Request, target: Target, flow: Flow, branch: bytes) -> bytes:
         """The copy for one target, as it leaves by `flow`."""

@@ -28,7 +28,7 @@ from node.registrar.push import contacts_without_push, leaks_push
 from node.registrar.registrar import Registrar
 from node.request import Request
 from node.resolve.locator import Locator
-from node.route import Route, stage_list
+from node.route import METHODS, Route, stage_list
 from node.settings import NodeRoomSettings
 from node.sip.codec import Message, parse
 from node.sip.errors import ParseError
@@ -50,24 +50,6 @@ from node.transport.transports import Transports
 log = logging.getLogger("clarion.node")
 
 TIMER_GRAIN = 0.01  # seconds between two looks at the deadlines
-KNOWN_METHODS = frozenset(
-    [
-        "INVITE",
-        "ACK",
-        "BYE",
-        "CANCEL",
-        "REGISTER",
-        "OPTIONS",
-        "MESSAGE",
-        "SUBSCRIBE",
-        "NOTIFY",
-        "PUBLISH",
-        "REFER",
-        "INFO",
-        "UPDATE",
-        "PRACK",
-    ]
-)
 
 
 class Proxy:
@@ -104,7 +86,7 @@ class Proxy:
         timing = Timing(routing.t1, routing.t2, routing.t4)
         self.table = TransactionTable(self.timers, timing, loop.time, settings.limits.transactions)
         self._tag = b"c" + secrets.token_hex(8).encode()  # in answers without a transaction
-        self.requests: dict[str, int] = {}  # by method, unknown ones as "other"
+        self.requests = dict.fromkeys((*METHODS, "CANCEL", "other"), 0)  # by method
         self.refused: dict[int, int] = {}  # messages that could not be parsed, by status; 0 silent
         self.calls: dict[int, int] = {}  # ended call set-ups by final status
         self.errors = 0
@@ -179,9 +161,12 @@ class Proxy:
 
     def _request(self, message: Message, flow: Flow, now: float) -> None:
         method = message.method
-        counted = method if method in KNOWN_METHODS else "other"
-        self.requests[counted] = self.requests.get(counted, 0) + 1
-        server = self.table.server(message.key)
+        try:
+            self.requests[method] += 1
+        except KeyError:
+            self.requests["other"] += 1
+        key = message.key
+        server = self.table.server(key)
         if server is not None:
             if method != "ACK":
                 server.retransmitted(now)
@@ -196,7 +181,7 @@ class Proxy:
             self._cancel(message, flow, now)
             return
         else:
-            server = self.table.open(message, flow, now)
+            server = self.table.open(message, key, flow, now)
             if server is None:
                 self._refuse(message, flow, 503, "Too many transactions", self._busy)
                 return
@@ -209,7 +194,7 @@ class Proxy:
 
     def _cancel(self, message: Message, flow: Flow, now: float) -> None:
         """RFC 3261 9.2: answered here, and told to the INVITE it means."""
-        request = Request(message, flow, self.table.open(message, flow, now), now)
+        request = Request(message, flow, self.table.open(message, message.key, flow, now), now)
         invite = self.table.invite_of(message)
         if invite is None:
             request.reply(481, now)

@@ -16,7 +16,7 @@ def counts(
     """Plain numbers by name, some of them grouped."""
     servers, clients = proxy.table.counts
     return {
-        "requests": dict(proxy.requests),
+        "requests": {method: count for method, count in proxy.requests.items() if count},
         "calls": {str(status): number for status, number in sorted(proxy.calls.items())},
         "unreadable": {str(status): number for status, number in sorted(proxy.refused.items())},
         "errors": proxy.errors,

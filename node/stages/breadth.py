@@ -21,8 +21,8 @@ class Breadth:
 
     @staticmethod
     def concerns(method: str) -> bool:
-        """An ACK goes to one place."""
-        return method != "ACK"
+        """ACK and BYE go to one place."""
+        return method not in ("ACK", "BYE")
 
     def __call__(self, request: Request) -> Verdict:
         """A request with one target and no Max-Breadth passes untouched."""

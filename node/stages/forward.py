@@ -93,7 +93,7 @@ class Forward:
             return False
         if flow is None:
             return False
-        branch_id = self._outgoing.branch(request)
+        branch_id = self._outgoing.branch(request.message)
         data = self._outgoing.bytes(request, target, flow, branch_id)
         if len(data) > self._udp_mtu and not flow.reliable and not target.flow_token:
             return False
@@ -173,7 +173,7 @@ class Forward:
 
     def _send(self, branch: Branch, flow: Flow, now: float) -> None:
         request, target = branch.context.request, branch.target
-        branch_id = self._outgoing.branch(request)
+        branch_id = self._outgoing.branch(request.message)
         data = self._outgoing.bytes(request, target, flow, branch_id)
         if len(data) > self._udp_mtu and not flow.reliable and not target.flow_token:
             tcp = self._by_tcp(branch, flow, now)
@@ -226,4 +226,4 @@ class Forward:
             self._send_ack(request, target, flow)
 
     def _send_ack(self, request: Request, target: Target, flow: Flow) -> None:
-        flow.send(self._outgoing.bytes(request, target, flow, self._outgoing.branch(request)))
+        flow.send(self._outgoing.bytes(request, target, flow, self._outgoing.branch(request.message)))

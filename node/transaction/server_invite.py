@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from node.fork.response_context import ResponseContext
-    from node.sip.codec import Message
     from node.transaction.table import TransactionTable
     from node.transport.flow import Flow
 
@@ -24,9 +23,9 @@ class InviteServer:
 
     __slots__ = ("_interval", "cancelled", "context", "flow", "key", "last", "state", "table")
 
-    def __init__(self, table: TransactionTable, message: Message, flow: Flow) -> None:
+    def __init__(self, table: TransactionTable, key: bytes, flow: Flow) -> None:
         self.table = table
-        self.key = message.key
+        self.key = key
         self.flow = flow
         self.state = PROCEEDING
         self.last = b""

@@ -15,7 +15,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from node.sip.codec import Message
     from node.transaction.table import TransactionTable
     from node.transport.flow import Flow
 
@@ -27,9 +26,9 @@ class NonInviteServer:
 
     __slots__ = ("flow", "key", "last", "state", "table")
 
-    def __init__(self, table: TransactionTable, message: Message, flow: Flow, now: float) -> None:
+    def __init__(self, table: TransactionTable, key: bytes, flow: Flow, now: float) -> None:
         self.table = table
-        self.key = message.key
+        self.key = key
         self.flow = flow
         self.state = TRYING
         self.last = b""

@@ -54,16 +54,16 @@ class TransactionTable:
         found = self._servers.get(cancel.key.removesuffix(b"CANCEL") + b"INVITE")
         return found if isinstance(found, InviteServer) else None
 
-    def open(self, message: Message, flow: Flow, now: float) -> Server | None:
-        """A new server transaction for a request that `server` does not know; None if the table is full."""
+    def open(self, message: Message, key: bytes, flow: Flow, now: float) -> Server | None:
+        """A new server transaction for a key that `server` does not know; None if the table is full."""
         if len(self._servers) >= self.limit:
             return None
         server: Server
         if message.method == "INVITE":
-            server = InviteServer(self, message, flow)
+            server = InviteServer(self, key, flow)
         else:
-            server = NonInviteServer(self, message, flow, now)
-        self._servers[server.key] = server
+            server = NonInviteServer(self, key, flow, now)
+        self._servers[key] = server
         return server
 
     def ask(self, method: str, branch: bytes, sent: bytes, flow: Flow, owner: Owner, now: float) -> Client:
