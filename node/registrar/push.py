@@ -37,11 +37,6 @@ def push_identity(push: Mapping[str, str]) -> str:
     return ""
 
 
-def leaks_push(contact: bytes) -> bool:
-    """True when the Contact of a message holds push parameters."""
-    return b"pn-" in contact.lower()
-
-
 def contacts_without_push(raw: bytes) -> bytes:
     """A message as it may be shown to others: no push parameters in its Contact rows."""
     header, blank, body = raw.partition(b"\r\n\r\n")
