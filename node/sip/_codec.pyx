@@ -304,12 +304,19 @@ cdef class Message(Indexed):
             put(b"Max-Forwards: ", 14)
             put(hops, decimal(hops, max_forwards))
             put(b"\r\n", 2)
-        if self.first_row[CONTENT_LENGTH] < 0:
-            put(b"Content-Length: ", 16)
-            put(length, decimal(length, PyBytes_GET_SIZE(self.raw) - self.body_at))
-            put(b"\r\n", 2)
-        put(s + self.body_at - 2, PyBytes_GET_SIZE(self.raw) - self.body_at + 2)
+        i = self.first_row[CONTENT_LENGTH]
+        self.put_tail(s, self.body_at - 2, i < 0 or (removed is not None and i in removed), length)
         return join()
+
+    cdef void put_tail(self, text s, int run, bint lacks_length, unsigned char* digits) noexcept:
+        """Put ``raw`` from ``run`` to its end, with a Content-Length if the header ``lacks_length``."""
+        if lacks_length:
+            put(s + run, self.body_at - 2 - run)
+            put(b"Content-Length: ", 16)
+            put(digits, decimal(digits, PyBytes_GET_SIZE(self.raw) - self.body_at))
+            put(b"\r\n", 2)
+            run = self.body_at - 2
+        put(s + run, PyBytes_GET_SIZE(self.raw) - run)
 
     def pop_via(self, bytes insert not None=b""):
         global piece_count
@@ -317,6 +324,7 @@ cdef class Message(Indexed):
         cdef Row* row = &self.row[self.first_row[VIA]]
         cdef int one = 1
         cdef int rest = self.without_values(s, row, &one)
+        cdef unsigned char length[20]
         piece_count = 0
         put(s, self.rows_at)
         put_bytes(insert)
@@ -325,7 +333,7 @@ cdef class Message(Indexed):
             rest = row.end + 2
         else:
             put(s + self.rows_at, skip(s, row.value, row.end) - self.rows_at)
-        put(s + rest, PyBytes_GET_SIZE(self.raw) - rest)
+        self.put_tail(s, rest, self.first_row[CONTENT_LENGTH] < 0, length)
         return join()
 
     def next_via(self):

@@ -140,7 +140,7 @@ class Message:
         ``uri`` replaces the Request-URI (None keeps it); ``via`` is a header line without CRLF; ``insert``
         complete lines to follow it; ``received`` and ``rport`` the source to stamp into the old top Via;
         ``drop_routes`` counts Route values, ``remove`` names rows. ``max_forwards`` is set or added, -1
-        leaves it. Content-Length is added if absent. All else is untouched and in place.
+        leaves it. Content-Length is added if absent or removed. All else is untouched and in place.
         """
         start = self._start
         if uri is not None and self.is_request:
@@ -164,12 +164,15 @@ class Message:
         if max_forwards >= 0 and "max-forwards" not in self._at:
             out.append(b"Max-Forwards: %d" % max_forwards)
         body = self.body
-        if "content-length" not in self._at:
+        if "content-length" not in self._at or "content-length" in remove:
             out.append(b"Content-Length: %d" % len(body))
         return b"\r\n".join(out) + b"\r\n\r\n" + body
 
     def pop_via(self, insert: bytes = b"") -> bytes:
-        """The response without its top Via value; ``insert`` (complete lines) comes first in the header."""
+        """The response without its top Via value; ``insert`` (complete lines) comes first in the header.
+
+        Content-Length is added if absent: a datagram may lack it, a stream may not (RFC 3261 18.3).
+        """
         out = [self._start + b"\r\n" + insert[:-2] if insert else self._start]
         for row, line in enumerate(self._lines):
             if row == self._at["via"]:
@@ -178,7 +181,10 @@ class Message:
                     continue
                 line = rest
             out.append(line)
-        return b"\r\n".join(out) + b"\r\n\r\n" + self.body
+        body = self.body
+        if "content-length" not in self._at:
+            out.append(b"Content-Length: %d" % len(body))
+        return b"\r\n".join(out) + b"\r\n\r\n" + body
 
     def next_via(self) -> tuple[str, bytes, int, bytes, int] | None:
         """Transport, host, port, received, rport of the second Via value: where a response goes next.

@@ -84,7 +84,7 @@ def spliced(message: Any, response: Any) -> dict[str, object]:
     removed = ("contact", "x-odd", "subject", "absent")
     seen["forward less"] = message.forward(None, via, 0, message.via_host, 1, 1, b"", removed)
     seen["forward less still"] = message.forward(
-        b"sip:x", via, 9, b"::1", 1, 1, b"", ("via", "max-forwards", "route")
+        b"sip:x", via, 9, b"::1", 1, 1, b"", ("via", "max-forwards", "route", "content-length")
     )
     seen["ack"] = message.ack(response)
     seen["cancel"] = message.cancel(b"Reason: SIP;cause=200\r\n")

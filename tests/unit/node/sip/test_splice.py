@@ -144,10 +144,34 @@ def test_reply_to_a_folded_to(codec: ModuleType) -> None:
 def test_pop_via(codec: ModuleType, vias: bytes, left: bytes | None) -> None:
     if left is None:
         left = b"v :\r\n SIP/2.0/UDP b;c , SIP / 2.0/UDP c\r\n"
-    raw = b"SIP/2.0 200 OK\r\nX: 1\r\n%bf:sip:a\r\nt:sip:b\r\ni:c\r\nCSeq:1 BYE\r\nX-Body: none\r\n\r\nbody"
+    raw = b"SIP/2.0 200 OK\r\nX: 1\r\n%bf:sip:a\r\nt:sip:b\r\ni:c\r\nCSeq:1 BYE\r\nL: 4\r\n\r\nbody"
     message = codec.parse(raw % vias)
     assert message.pop_via() == raw % left
     assert message.pop_via(b"Y: 2\r\n") == (raw % left).replace(b"X: 1", b"Y: 2\r\nX: 1")
+
+
+@pytest.mark.parametrize("body", [b"", b"v=0\r\n"])
+@pytest.mark.parametrize("last", [b"", b"Via: SIP/2.0/UDP a\r\n", b"Via: SIP/2.0/UDP a, SIP/2.0/UDP b\r\n"])
+def test_pop_via_adds_content_length(codec: ModuleType, body: bytes, last: bytes) -> None:
+    first = b"" if last else b"Via: SIP/2.0/UDP a\r\n"
+    raw = b"SIP/2.0 180 Ringing\r\n%bf:sip:a\r\nt:sip:b\r\ni:c\r\nCSeq:1 INVITE\r\n%b\r\n%b"
+    left = b"Via: SIP/2.0/UDP b\r\n" if b"," in last else b""
+    expected = raw % (b"", left + b"Content-Length: %d\r\n" % len(body), body)
+    assert codec.parse(raw % (first, last, body)).pop_via() == expected
+
+
+def test_all_that_leaves_carries_content_length(codec: ModuleType) -> None:
+    bare = codec.parse(REQUEST.replace(b"Content-Length: 4\r\n", b""))
+    removed = ("content-length",)
+    made = [
+        bare.forward(None, VIA, 69, b"", 0),
+        codec.parse(REQUEST).forward(None, VIA, 69, b"", 0, 0, b"", removed),
+        bare.reply(404, "Not Found", b"t", b"", 0),
+        bare.ack(codec.parse(bare.reply(404, "Not Found", b"t", b"", 0))),
+        bare.cancel(),
+    ]
+    lengths = [codec.parse(raw).all("content-length") for raw in made]
+    assert lengths == [[b"4"], [b"4"], [b"0"], [b"0"], [b"0"]]
 
 
 def test_ack(codec: ModuleType) -> None:
