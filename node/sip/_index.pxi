@@ -1,25 +1,245 @@
 # Indexing a message: one walk over the header, then the fields that every message needs.
 
 
-cdef Row rows_read[MAX_ROWS]       # filled by one parse at a time: the GIL is held
+cdef enum:
+    ROWS_INSIDE = 16  # rows kept in the message itself; most have fewer
+
+cdef struct Index:
+    word present              # bit n: a row of _NAMES[n] is there
+    int rows_at               # where the header begins
+    int body_at               # behind the empty line
+    int row_count
+    unsigned char first[8]    # first row of VIA .. CONTENT_LENGTH, where present
+    Row* row                  # and one more, which begins at the empty line
+    Row inside[ROWS_INSIDE + 1]
+    int status                # 0: a request
+    int cseq
+    int max_forwards
+    Span verb                 # method in the start line of a request, in the CSeq of a response
+    Span target               # Request-URI or reason phrase
+    Span caller
+    Span caller_tag
+    Span callee
+    Span callee_tag
+    Span call
+    ViaParts via
+
+cdef Row rows_read[MAX_ROWS + 1]   # filled by one parse at a time: the GIL is held
 
 
-def body_length(bytes header not None):
-    """Content-Length in a header without its last CRLF; -1 absent, -2 malformed, -3 repeated."""
-    cdef text s = <text>PyBytes_AS_STRING(header)
+cdef inline int row_start(Index* index, int i) noexcept:
+    return <int>index.row[i].start
+
+
+cdef inline int row_value(Index* index, int i) noexcept:
+    """Behind the colon."""
+    return <int>index.row[i].start + index.row[i].name
+
+
+cdef inline int row_end(Index* index, int i) noexcept:
+    """At the CRLF."""
+    return <int>index.row[i + 1].start - 2
+
+
+cdef inline bint present(Index* index, int known) noexcept:
+    return index.present >> known & 1
+
+
+# Reading: what returns a bint says False if the message is to be refused
+
+
+cdef bint read_index(text s, int n, Index* index) except -1:
+    """Index the message of ``n`` octets; ``index`` is all zeros before."""
+    cdef int end = line_end(s, 0, n)
+    if end < 0 or not read_start(s, end, index):
+        return False
+    index.rows_at = end + 2
+    return read_rows(s, n, index) and read_fields(s, index)
+
+
+cdef bint read_start(text s, int end, Index* index) noexcept:
+    cdef int at
+    if LOWER[s[0]] == c"s" and same(s, b"sip/", 4):
+        if end < 11 or memcmp(s + 4, b"2.0 ", 4) or not 49 <= s[8] <= 54:
+            return False
+        if not (48 <= s[9] <= 57 and 48 <= s[10] <= 57) or (end > 11 and s[11] != 32):
+            return False
+        index.status = (s[8] - 48) * 100 + (s[9] - 48) * 10 + s[10] - 48
+        index.target.start, index.target.end = min(12, end), end
+        return True
+    at = token_end(s, 0)
+    if not at or s[at] != 32:
+        return False
+    index.verb.end = at
+    at += 1
+    index.target.start = at
+    if not 97 <= LOWER[s[at]] <= 122:
+        return False
+    while SCHEME[s[at]]:
+        at += 1
+    if s[at] != c":" or not URI[s[at + 1]]:
+        return False
+    while URI[s[at]]:
+        at += 1
+    index.target.end = at
+    return end - at == 8 and s[at] == 32 and same(s + at + 1, b"sip/2.0", 7)
+
+
+cdef inline int feeds_in(text s, int n) noexcept:
+    """Number of line feeds; in blocks short enough for sums of one octet, which compilers make wide."""
+    cdef int total = 0, at = 0, stop, i
+    cdef unsigned char some
+    while at < n:
+        stop = min(at + 240, n)
+        some = 0
+        for i in range(at, stop):
+            some += s[i] == 10
+        total += some
+        at = stop
+    return total
+
+
+cdef bint read_rows(text s, int n, Index* index) except -1:
+    cdef int at = index.rows_at, end, size, known, count = 0, lines = 1
+    while s[at] != 13:
+        end = line_end(s, at, n)
+        if end < 0:
+            return False
+        lines += 1
+        if s[at] == 32 or s[at] == 9:  # a fold: the row goes on
+            if not count:
+                return False
+            at = end + 2
+            continue
+        if count == MAX_ROWS:
+            return False
+        known = known_row(s + at, n - at, &size)
+        if not known:
+            size = token_end(s, at) - at
+            if not size:
+                return False
+            known = known_name(s + at, size)
+            while s[at + size] == 32 or s[at + size] == 9:
+                size += 1
+            if s[at + size] != c":" or size > 65000:
+                return False
+        if known <= CONTENT_LENGTH and known:
+            if not present(index, known):
+                index.first[known] = <unsigned char>count
+            elif known >= FROM:
+                return False
+        index.present |= <word>1 << known
+        rows_read[count].start = at
+        rows_read[count].name = <unsigned short>(size + 1)
+        rows_read[count].known = <unsigned short>known
+        count += 1
+        at = end + 2
+    # A line feed that ends no line is a bare one.
+    if s[at + 1] != 10 or feeds_in(s, at) != lines:
+        return False
+    rows_read[count].start = at
+    return keep_rows(index, count, at + 2)
+
+
+cdef bint keep_rows(Index* index, int count, int body_at) except -1:
+    index.row_count = count
+    index.body_at = body_at
+    index.row = index.inside
+    if count > ROWS_INSIDE:
+        index.row = <Row*>PyMem_Malloc((count + 1) * sizeof(Row))
+        if index.row == NULL:
+            raise MemoryError
+    memcpy(index.row, rows_read, (count + 1) * sizeof(Row))
+    return True
+
+
+cdef bint read_fields(text s, Index* index) noexcept:
+    cdef int i, at, end
+    cdef word mandatory = (1 << VIA) | (1 << FROM) | (1 << TO) | (1 << CALL_ID) | (1 << CSEQ)
+    if index.present & mandatory != mandatory:
+        return False
+    i = index.first[VIA]
+    if not read_via(s, row_value(index, i), row_end(index, i), &index.via):
+        return False
+    i = index.first[FROM]
+    if not read_address(s, row_value(index, i), row_end(index, i), &index.caller, &index.caller_tag):
+        return False
+    i = index.first[TO]
+    if not read_address(s, row_value(index, i), row_end(index, i), &index.callee, &index.callee_tag):
+        return False
+    i = index.first[CALL_ID]
+    end = row_end(index, i)
+    at = index.call.start = skip(s, row_value(index, i), end)
+    while CALL[s[at]]:
+        at += 1
+    index.call.end = at
+    if at == index.call.start or skip(s, at, end) != end or not read_cseq(s, index):
+        return False
+    index.max_forwards = -1
+    if present(index, MAX_FORWARDS):
+        i = index.first[MAX_FORWARDS]
+        index.max_forwards = <int>number(s, row_value(index, i), row_end(index, i), 255)
+        return index.max_forwards >= 0
+    return True
+
+
+cdef bint read_cseq(text s, Index* index) noexcept:
+    cdef int i = index.first[CSEQ], stop = row_end(index, i)
+    cdef int start = skip(s, row_value(index, i), stop), at = start, end
+    while 48 <= s[at] <= 57:
+        at += 1
+    index.cseq = <int>number(s, start, at, 0x7FFFFFFF)
+    start = skip(s, at, stop)
+    end = token_end(s, start)
+    if index.cseq < 0 or start == at or end == start or skip(s, end, stop) != stop:
+        return False
+    if not index.status:
+        return end - start == index.verb.end and memcmp(s, s + start, end - start) == 0
+    index.verb.start, index.verb.end = start, end
+    return True
+
+
+cdef long long length_of(text s, int n, Index* index) noexcept:
+    """Octets of the body, which may be fewer than there are (RFC 3261 18.3); -1 if the message is to be refused."""
+    cdef long long length, left = n - index.body_at
+    cdef int i = index.first[CONTENT_LENGTH]
+    if not present(index, CONTENT_LENGTH):
+        return left
+    length = number(s, row_value(index, i), row_end(index, i), MAX_MESSAGE)
+    return length if length <= left else -1
+
+
+# Streams: the length of a message before it is parsed
+
+
+cdef long long length_in(text s, Py_ssize_t at, Py_ssize_t n, Py_ssize_t* header_end) noexcept:
+    """Content-Length in the rows from ``at`` to ``n``; -1 absent, -2 malformed, -3 repeated.
+
+    With ``header_end`` they end at an empty line, whose index goes there; -4 if there is none.
+    """
     cdef text found
-    cdef Py_ssize_t n = PyBytes_GET_SIZE(header), at = 0, end, name_end
+    cdef Py_ssize_t end, name_end
     cdef long long length = -1
-    while True:
+    cdef bint last = False
+    while not last:
         end = at
         while True:  # to the end of the row, folds included
             found = <text>memchr(s + end, 13, n - end)
-            end = n if found == NULL else found - s
-            if end == n or (s[end + 1] == 10 and s[end + 2] != 32 and s[end + 2] != 9):
+            if found == NULL:
+                if header_end != NULL:
+                    return -4
+                end, last = n, True
+                break
+            end = found - s
+            if found[1] == 10 and found[2] != 32 and found[2] != 9:
+                if header_end != NULL and found[2] == 13 and found[3] == 10:
+                    header_end[0], last = end, True
                 break
             end += 1
         if LOWER[s[at]] == c"c" or LOWER[s[at]] == c"l":
-            name_end = token_end(s, <int>at)
+            name_end = at
+            while TOKEN[s[name_end]]:
+                name_end += 1
             if known_name(s + at, <int>(name_end - at)) == CONTENT_LENGTH:
                 while s[name_end] == 32 or s[name_end] == 9:
                     name_end += 1
@@ -29,188 +249,22 @@ def body_length(bytes header not None):
                     length = number(s, <int>name_end + 1, <int>end, MAX_MESSAGE)
                     if length < 0:
                         return -2
-        if end == n:
-            return length
         at = end + 2
+    return length
 
 
-cdef class Indexed:
-    """The octets of a message and where everything is in them."""
+def body_length(bytes header not None):
+    """Content-Length in a header without its last CRLF; -1 absent, -2 malformed, -3 repeated."""
+    return length_in(<text>PyBytes_AS_STRING(header), 0, PyBytes_GET_SIZE(header), NULL)
 
-    cdef readonly bytes raw
-    cdef readonly bint is_request
-    cdef readonly str method
-    cdef readonly int status
-    cdef readonly int cseq
-    cdef readonly int max_forwards
-    cdef int row_count, rows_at, body_at
-    cdef Row* row
-    cdef short first_row[KNOWN]
-    cdef Span target, phrase, verb, caller, caller_tag, callee, callee_tag, call
-    cdef ViaParts via
 
-    def __dealloc__(self):
-        PyMem_Free(self.row)
-
-    # Reading
-
-    cdef bint read(self, bytes raw) except -1:
-        """Index the message; False if it is to be refused."""
-        cdef text s = <text>PyBytes_AS_STRING(raw)
-        cdef Py_ssize_t n = PyBytes_GET_SIZE(raw)
-        cdef int end
-        if n > MAX_MESSAGE:
-            return False
-        if s[0] == 13:
-            end = 0
-            while s[end] == 13 and s[end + 1] == 10:
-                end += 2
-            raw = raw[end:]
-            s = <text>PyBytes_AS_STRING(raw)
-            n = PyBytes_GET_SIZE(raw)
-        self.raw = raw
-        end = line_end(s, 0, <int>n)
-        if end < 0 or not self.read_start(s, end):
-            return False
-        self.rows_at = end + 2
-        return self.read_rows(s, <int>n) and self.read_fields(s) and self.read_length(s, <int>n)
-
-    cdef bint read_start(self, text s, int end) except -1:
-        cdef int at, start
-        if same(s, b"sip/", 4):
-            if end < 11 or memcmp(s + 4, b"2.0 ", 4) or not 49 <= s[8] <= 54:
-                return False
-            if not (48 <= s[9] <= 57 and 48 <= s[10] <= 57) or (end > 11 and s[11] != 32):
-                return False
-            self.status = (s[8] - 48) * 100 + (s[9] - 48) * 10 + s[10] - 48
-            self.phrase.start, self.phrase.end = min(12, end), end
-            return True
-        self.is_request = True
-        at = token_end(s, 0)
-        if not at or s[at] != 32:
-            return False
-        self.verb.end = at
-        start = at = at + 1
-        if not 97 <= LOWER[s[at]] <= 122:
-            return False
-        while HOST[s[at]] or s[at] == c"+":
-            if s[at] == c"_":
-                return False
-            at += 1
-        if s[at] != c":" or not URI[s[at + 1]]:
-            return False
-        while URI[s[at]]:
-            at += 1
-        if end - at != 8 or s[at] != 32 or not same(s + at + 1, b"sip/2.0", 7):
-            return False
-        self.target.start, self.target.end = start, at
-        self.method = method_of(s, self.verb.end)
-        return True
-
-    cdef bint read_rows(self, text s, int n) except -1:
-        cdef int at = self.rows_at, end, name_end, known, i, count = 0, lines = 1, feeds = 0
-        memset(self.first_row, 0xFF, sizeof(self.first_row))
-        while at < n:
-            if s[at] == 13:
-                if s[at + 1] != 10:
-                    return False
-                break
-            end = line_end(s, at, n)
-            if end < 0:
-                return False
-            lines += 1
-            if s[at] == 32 or s[at] == 9:
-                if not count:
-                    return False
-                rows_read[count - 1].end = end
-                at = end + 2
-                continue
-            name_end = token_end(s, at)
-            if name_end == at or count == MAX_ROWS:
-                return False
-            known = known_name(s + at, name_end - at)
-            while s[name_end] == 32 or s[name_end] == 9:
-                name_end += 1
-            if s[name_end] != c":":
-                return False
-            if known:
-                if self.first_row[known] < 0:
-                    self.first_row[known] = count
-                elif FROM <= known <= CONTENT_LENGTH:
-                    return False
-            rows_read[count].start, rows_read[count].value = at, name_end + 1
-            rows_read[count].end, rows_read[count].known = end, known
-            count += 1
-            at = end + 2
-        if at >= n:
-            return False
-        for i in range(at):  # a line feed that ends no line would be a bare one
-            feeds += s[i] == 10
-        if feeds != lines:
-            return False
-        self.row = <Row*>PyMem_Malloc(max(count, 1) * sizeof(Row))
-        if self.row == NULL:
-            raise MemoryError
-        memcpy(self.row, rows_read, count * sizeof(Row))
-        self.row_count = count
-        self.body_at = at + 2
-        return True
-
-    cdef bint read_fields(self, text s) noexcept:
-        cdef Row row
-        cdef int at, known
-        for known in range(VIA, CSEQ + 1):
-            if self.first_row[known] < 0:
-                return False
-        row = self.row[self.first_row[VIA]]
-        if not read_via(s, row.value, row.end, &self.via):
-            return False
-        row = self.row[self.first_row[FROM]]
-        if not read_address(s, row.value, row.end, &self.caller, &self.caller_tag):
-            return False
-        row = self.row[self.first_row[TO]]
-        if not read_address(s, row.value, row.end, &self.callee, &self.callee_tag):
-            return False
-        row = self.row[self.first_row[CALL_ID]]
-        self.call.start = skip(s, row.value, row.end)
-        self.call.end = trim(s, self.call.start, row.end)
-        for at in range(self.call.start, self.call.end):
-            if s[at] <= 0x20 or s[at] == 0x7F:
-                return False
-        if self.call.start == self.call.end or not self.read_cseq(s):
-            return False
-        self.max_forwards = -1
-        if self.first_row[MAX_FORWARDS] >= 0:
-            row = self.row[self.first_row[MAX_FORWARDS]]
-            self.max_forwards = <int>number(s, row.value, row.end, 255)
-            return self.max_forwards >= 0
-        return True
-
-    cdef bint read_cseq(self, text s) noexcept:
-        cdef Row row = self.row[self.first_row[CSEQ]]
-        cdef int start = skip(s, row.value, row.end), at = start, end
-        while 48 <= s[at] <= 57:
-            at += 1
-        self.cseq = <int>number(s, start, at, 0x7FFFFFFF)
-        start = skip(s, at, row.end)
-        end = token_end(s, start)
-        if self.cseq < 0 or start == at or end == start or skip(s, end, row.end) != row.end:
-            return False
-        if self.is_request:
-            return end - start == self.verb.end and memcmp(s, s + start, end - start) == 0
-        self.verb.start, self.verb.end = start, end
-        self.method = method_of(s + start, end - start)
-        return True
-
-    cdef bint read_length(self, text s, int n) except -1:
-        cdef Row row
-        cdef long long length
-        if self.first_row[CONTENT_LENGTH] < 0:
-            return True
-        row = self.row[self.first_row[CONTENT_LENGTH]]
-        length = number(s, row.value, row.end, MAX_MESSAGE)
-        if length < 0 or length > n - self.body_at:
-            return False
-        if length < n - self.body_at:
-            self.raw = cut(self.raw, 0, self.body_at + <int>length)
-        return True
+def whole(bytes data not None, Py_ssize_t at, Py_ssize_t most):
+    """Where the message that begins at ``at`` ends; 0 unless all of it is there, well framed and at most that long."""
+    cdef text s = <text>PyBytes_AS_STRING(data)
+    cdef Py_ssize_t n = PyBytes_GET_SIZE(data), header_end = 0, end
+    cdef long long length
+    if not 0 <= at < n or not TOKEN[s[at]] or n > MAX_MESSAGE:
+        return 0
+    length = length_in(s, at, n, &header_end)
+    end = header_end + 4 + length
+    return end if length >= 0 and end <= n and end - at <= most else 0

@@ -3,11 +3,10 @@
 # Every function stays before `end`, the CR of the row it reads; what it returns is behind what it has read.
 
 
-cdef struct Row:
-    int start  # of the name
-    int value  # behind the colon
-    int end    # at the CRLF
-    int known  # index into _NAMES, 0 if not in it
+cdef struct Row:             # ends two octets before the next one starts
+    unsigned int start       # of the name
+    unsigned short name      # octets of the name with its colon
+    unsigned short known     # index into _NAMES, 0 if not in it
 
 cdef struct Span:
     int start
@@ -43,14 +42,42 @@ cdef inline bint same(text s, text lower, int size) noexcept:
 
 
 cdef inline int known_name(text s, int size) noexcept:
-    """Index into _NAMES of a header field name, 0 if it is not there."""
+    """Index into _NAMES of a header field name, a token of ``size`` octets; 0 if it is not there."""
     cdef int known
     if size == 1:
         return compact_of[s[0]]
     known = slot_of[slot(s, size)]
-    if known and size_of[known] == size and (memcmp(s, name_of[known], size) == 0 or same(s, lower_of[known], size)):
+    if known and name_of[known].size == size and same(s, lower_of[known], size):
         return known
     return 0
+
+
+cdef inline int colon_near(text s) noexcept:
+    """Octets before the first colon if it is among the next eight, 8 if not."""
+    cdef word found = load(s) ^ COLONS
+    found = (found - ONES) & ~found & HIGHS
+    return ctz(found) >> 3 if found else 8
+
+
+cdef inline int known_row(text s, Py_ssize_t left, int* size) noexcept:
+    """What ``known_name`` says of the row that begins here, and the size of the name; 0 if it has to look itself.
+
+    ``left`` octets can be read. Finds names right before their colon, eight octets at a time.
+    """
+    cdef int known
+    if left < 8:
+        return 0
+    size[0] = colon_near(s)
+    if size[0] == 8 and left >= 16:
+        size[0] += colon_near(s + 8)
+        if size[0] == 16 and left >= 24:
+            size[0] += colon_near(s + 16)
+    if not size[0] or s[size[0]] != c":":
+        return 0
+    if size[0] == 1:
+        return compact_of[s[0]]
+    known = slot_of[slot(s, size[0])]
+    return known if known and name_of[known].size == size[0] and is_name(s, known) else 0
 
 
 cdef inline int skip(text s, int at, int end) noexcept:
@@ -145,7 +172,7 @@ cdef int read_param(text s, int at, int end, Param* param) noexcept:
         if at < 0:
             return -1
     else:
-        while at < end and VALUE[s[at]]:
+        while VALUE[s[at]]:  # a CR ends it, if nothing else
             at += 1
     param.value.end = at
     if at > param.value.start:
@@ -162,17 +189,20 @@ cdef int read_via(text s, int at, int end, ViaParts* via) noexcept:
     cdef Param param
     memset(via, 0, sizeof(ViaParts))
     at = via.start = skip(s, at, end)
-    if end - at < 3 or not same(s + at, b"sip", 3):
-        return 0
-    at = skip(s, at + 3, end)
-    if s[at] != c"/":
-        return 0
-    at = skip(s, at + 1, end)
-    if end - at < 3 or memcmp(s + at, b"2.0", 3):
-        return 0
-    at = skip(s, at + 3, end)
-    if s[at] != c"/":
-        return 0
+    if end - at > 8 and memcmp(s + at, b"SIP/2.0/", 8) == 0:
+        at += 7
+    else:
+        if end - at < 3 or not same(s + at, b"sip", 3):
+            return 0
+        at = skip(s, at + 3, end)
+        if s[at] != c"/":
+            return 0
+        at = skip(s, at + 1, end)
+        if end - at < 3 or memcmp(s + at, b"2.0", 3):
+            return 0
+        at = skip(s, at + 3, end)
+        if s[at] != c"/":
+            return 0
     at = via.transport.start = skip(s, at + 1, end)
     at = via.transport.end = token_end(s, at)
     if at == via.transport.start or at == end or not SPACE[s[at]]:
@@ -238,21 +268,23 @@ cdef int read_address(text s, int at, int end, Span* uri, Span* tag) noexcept:
     cdef Param param
     cdef int start = at
     tag.start = tag.end = 0
-    while at < end and s[at] != c"<" and s[at] != c";":
+    while True:
+        while DISPLAY[s[at]]:
+            at += 1
+        if at >= end or s[at] == c"<" or s[at] == c";":
+            break
         if s[at] == c'"':
             at = quoted_end(s, at, end)
             if at < 0:
                 return 0
         else:
-            at += 1
+            at += 1  # a CR that begins a fold
     if at < end and s[at] == c"<":
         at += 1
         start = at
-        while at < end and s[at] != c">":
-            if s[at] == c"<" or s[at] == c'"':
-                return 0
+        while BRACKETED[s[at]] or (s[at] == 13 and at < end):
             at += 1
-        if at == end:
+        if s[at] != c">":
             return 0
         uri.start = skip(s, start, at)
         uri.end = trim(s, uri.start, at)

@@ -71,11 +71,37 @@ cdef inline bytes bare_host(bytes raw, Span host):
     return cut(raw, host.start, host.end)
 
 
+cdef inline char* append(char* to, text at, Py_ssize_t size, char last) noexcept:
+    """Copy and end with ``last``; returns what is behind it."""
+    memcpy(to, at, size)
+    to[size] = last
+    return to + size + 1
+
+
+cdef inline int known_in(str name) except -1:
+    """Index into _NAMES of a name in lower case, 0 if it is not there."""
+    found = _IDS.get(name)
+    return 0 if found is None else <int>found
+
+
+cdef inline str transport_of(text s, ViaParts* via):
+    cdef text at = s + via.transport.start
+    cdef int size = via.transport.end - via.transport.start
+    if size == 3:
+        if memcmp(at, b"UDP", 3) == 0:
+            return "UDP"
+        if memcmp(at, b"TCP", 3) == 0:
+            return "TCP"
+        if memcmp(at, b"TLS", 3) == 0:
+            return "TLS"
+    return PyUnicode_DecodeASCII(<const char*>at, size, NULL).upper()
+
+
 cdef inline str method_of(text s, int size):
+    cdef int at = method_at[slot(s, size)]
     cdef bytes known
-    cdef int i
-    for i in range(len(_METHODS)):
-        known = <bytes>(<tuple>_METHODS[i])[0]
+    if at >= 0:
+        known = <bytes>(<tuple>_METHODS[at])[0]
         if PyBytes_GET_SIZE(known) == size and memcmp(PyBytes_AS_STRING(known), s, size) == 0:
-            return <str>(<tuple>_METHODS[i])[1]
+            return <str>(<tuple>_METHODS[at])[1]
     return PyUnicode_DecodeASCII(<const char*>s, size, NULL)
