@@ -26,6 +26,18 @@ ctypedef const unsigned char* text
 ctypedef unsigned long long word
 
 cdef extern from *:
+    """
+    /* Eight octets, the first one lowest whatever the byte order. */
+    static inline unsigned long long clarion_load(const unsigned char *at) {
+        unsigned long long octets;
+        memcpy(&octets, at, 8);
+    #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+        octets = __builtin_bswap64(octets);
+    #endif
+        return octets;
+    }
+    """
+    word load "clarion_load"(text) noexcept
     int ctz "__builtin_ctzll"(word) noexcept
     bint PyUnicode_IS_COMPACT_ASCII(object)
     void* PyUnicode_DATA(object)

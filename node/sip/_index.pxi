@@ -259,7 +259,10 @@ def body_length(bytes header not None):
 
 
 def whole(bytes data not None, Py_ssize_t at, Py_ssize_t most):
-    """Where the message that begins at ``at`` ends; 0 unless all of it is there, well framed and at most that long."""
+    """Where the message that begins at ``at`` ends.
+
+    0 unless all of it is there, it says its length and has ``most`` octets at most.
+    """
     cdef text s = <text>PyBytes_AS_STRING(data)
     cdef Py_ssize_t n = PyBytes_GET_SIZE(data), header_end = 0, end
     cdef long long length

@@ -5,6 +5,9 @@ cdef enum:
     MAX_ROWS = 256
     KNOWN = 48
     MAX_MESSAGE = 1 << 30
+    # Chosen so that `slot` keeps all names apart, and all methods; loading fails where that no longer holds.
+    SLOT_A = 2
+    SLOT_B = 10
     # Header fields that the codec itself looks at; the rest of _NAMES follows.
     VIA = 1
     FROM, TO, CALL_ID, CSEQ, MAX_FORWARDS, CONTENT_LENGTH, ROUTE, TIMESTAMP
@@ -32,7 +35,6 @@ cdef text lower_of[KNOWN]          # octets of _LOWER
 cdef unsigned char slot_of[256]    # hash of length, first and last letter -> index into _NAMES
 cdef int method_at[256]            # the same hash -> index into _METHODS, or -1
 cdef unsigned char compact_of[256]
-cdef unsigned int slot_a, slot_b
 cdef unsigned char TOKEN[256]
 cdef unsigned char LOWER[256]
 cdef unsigned char SPACE[256]
@@ -50,14 +52,8 @@ cdef word COLONS = 0x3A3A3A3A3A3A3A3A
 cdef word SMALL = 0x2020202020202020   # makes letters lower case
 
 
-cdef inline word load(text s) noexcept:
-    """Eight octets, the first one lowest, whatever the byte order; compilers make one instruction of it."""
-    return (<word>s[0] | <word>s[1] << 8 | <word>s[2] << 16 | <word>s[3] << 24
-            | <word>s[4] << 32 | <word>s[5] << 40 | <word>s[6] << 48 | <word>s[7] << 56)
-
-
 cdef inline unsigned int slot(text s, int size) noexcept:
-    return (size + slot_a * LOWER[s[0]] + slot_b * LOWER[s[size - 1]]) & 255
+    return (size + SLOT_A * (s[0] | 0x20) + SLOT_B * (s[size - 1] | 0x20)) & 255
 
 
 cdef inline bint is_name(text s, int known) noexcept:
@@ -75,7 +71,6 @@ cdef inline bint is_name(text s, int known) noexcept:
 
 
 cdef int _prepare() except -1:
-    global slot_a, slot_b
     cdef int i, c
     for c in range(256):
         LOWER[c] = c + 32 if 65 <= c <= 90 else c
@@ -97,30 +92,24 @@ cdef int _prepare() except -1:
     for letter, long_form in _COMPACT.items():
         compact_of[<int>ord(letter)] = _IDS[long_form]
         compact_of[<int>ord(letter.upper())] = _IDS[long_form]
-    for slot_a in range(1, 256):
-        for slot_b in range(1, 256):
-            if _fill_slots():
-                return 0
-    raise AssertionError("no collision-free table of header field names")
+    return _fill_slots()
 
 
-cdef bint _fill_slots() except -1:
-    """Whether no two names and no two methods share a slot."""
+cdef int _fill_slots() except -1:
     cdef int i
     cdef unsigned int at
-    memset(slot_of, 0, sizeof(slot_of))
     memset(method_at, 0xFF, sizeof(method_at))
     for i in range(1, len(_NAMES)):
         at = slot(_NAMES[i], name_of[i].size)
         if slot_of[at]:
-            return False
+            raise AssertionError(f"{_NAMES[i]} and {_NAMES[slot_of[at]]} share a slot: change SLOT_A, SLOT_B")
         slot_of[at] = i
     for i in range(len(_METHODS)):
         at = slot(_METHODS[i][0], len(_METHODS[i][0]))
         if method_at[at] >= 0:
-            return False
+            raise AssertionError(f"{_METHODS[i]} and {_METHODS[method_at[at]]} share a slot: change SLOT_A, SLOT_B")
         method_at[at] = i
-    return True
+    return 0
 
 
 _prepare()

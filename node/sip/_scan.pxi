@@ -140,16 +140,13 @@ cdef long long number(text s, int start, int end, long long limit) noexcept:
     """Decimal up to ``limit``, -1 if it is anything else. White space around it is passed over."""
     cdef long long value = 0
     start = skip(s, start, end)
-    end = trim(s, start, end)
-    if start == end:
+    if start >= end or not 48 <= s[start] <= 57:
         return -1
-    while start < end:
-        if not 48 <= s[start] <= 57:
-            return -1
+    while 48 <= s[start] <= 57 and start < end:
         if value <= limit:  # beyond it only the digits still matter
             value = value * 10 + s[start] - 48
         start += 1
-    return value if value <= limit else -1
+    return value if value <= limit and (start == end or skip(s, start, end) == end) else -1
 
 
 cdef int read_param(text s, int at, int end, Param* param) noexcept:

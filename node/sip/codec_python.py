@@ -116,6 +116,19 @@ def body_length(header: bytes) -> int:
     return length
 
 
+def whole(data: bytes, at: int, most: int) -> int:
+    """Where the message that begins at ``at`` ends.
+
+    0 unless all of it is there, it says its length and has ``most`` octets at most.
+    """
+    end = data.find(b"\r\n\r\n", at)
+    if end < 0 or not is_token(data[at : at + 1]):
+        return 0
+    length = body_length(data[at:end])
+    end += 4 + length
+    return end if length >= 0 and end <= len(data) and end - at <= most else 0
+
+
 def _index(message: Message) -> str:
     """Find start line, rows and body; returns what is wrong with the lines, "" if nothing."""
     raw, fault = message.raw, ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from node.sip.codec import body_length
+from node.sip.codec import body_length, whole
 from node.sip.codec_python import answerable
 from node.sip.errors import ParseError
 
@@ -52,7 +52,26 @@ class Framer:
         or 513 (more than ``max_message``). Messages completed in the same call come first: then the fault
         waits in ``fault`` and is raised by the next call, whatever it feeds.
         """
-        out: list[bytes] = []
+        if self._buffer or self.fault:
+            return self._collect(data, [])
+        end = whole(data, 0, self._max)  # nothing is held, so most often this is all there is to do
+        if not end:
+            return self._collect(data, [])
+        self._pong = False
+        if end == len(data):
+            return [data]
+        return self._split(data, end)
+
+    def _split(self, data: bytes, end: int) -> list[bytes]:
+        """Cut the whole messages off ``data``, the first of which ends at ``end``; collect the rest."""
+        out, at = [], 0
+        while end:
+            out.append(data[at:end])
+            at, end = end, whole(data, end, self._max)
+        return self._collect(data[at:], out)
+
+    def _collect(self, data: bytes, out: list[bytes]) -> list[bytes]:
+        """Hold ``data`` and add to ``out`` what it completes."""
         try:
             if self.fault:
                 raise self.fault

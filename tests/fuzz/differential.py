@@ -110,4 +110,10 @@ def disagreement(raw: bytes) -> str:
     for name in ours.keys() | theirs.keys():
         if ours.get(name) != theirs.get(name):
             return f"{name}: compiled {ours.get(name)!r}, Python {theirs.get(name)!r}"
-    return "" if length[0] == length[1] else f"body_length: {length}"
+    if length[0] != length[1]:
+        return f"body_length: {length}"
+    for at, most in ((0, 1 << 20), (0, 300), (len(raw) // 2, 1 << 20), (len(raw), 1)):
+        ends = (_codec.whole(raw, at, most), codec_python.whole(raw, at, most))
+        if ends[0] != ends[1]:
+            return f"whole from {at}: {ends}"
+    return ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import pytest
 
 from node.sip.errors import ParseError
@@ -16,6 +18,44 @@ MESSAGE = HEADER % b"Content-Length: 4\r\n" + b"body"
 
 def test_messages_in_one_piece() -> None:
     assert Framer(1000).feed(MESSAGE + MESSAGE) == [MESSAGE, MESSAGE]
+
+
+def test_a_message_that_comes_alone_is_not_copied() -> None:
+    assert Framer(1000).feed(MESSAGE)[0] is MESSAGE
+
+
+def test_rest_of_a_piece_is_held() -> None:
+    framer = Framer(1000)
+    assert framer.feed(MESSAGE + MESSAGE + MESSAGE[:9]) == [MESSAGE, MESSAGE]
+    assert framer.pending == 9
+    assert framer.feed(MESSAGE[9:] + b"\r\n") == [MESSAGE, PONG]
+
+
+def test_message_as_long_as_allowed() -> None:
+    assert Framer(len(MESSAGE)).feed(MESSAGE + MESSAGE) == [MESSAGE, MESSAGE]
+    with pytest.raises(ParseError, match="413"):
+        Framer(len(MESSAGE) - 1).feed(MESSAGE)
+
+
+@pytest.mark.parametrize(
+    ("data", "at", "most", "end"),
+    [
+        (MESSAGE, 0, len(MESSAGE), len(MESSAGE)),
+        (MESSAGE + b"more", 0, 1000, len(MESSAGE)),
+        (b"more" + MESSAGE, 4, 1000, 4 + len(MESSAGE)),
+        (MESSAGE, 0, len(MESSAGE) - 1, 0),
+        (MESSAGE[:-1], 0, 1000, 0),
+        (MESSAGE, len(MESSAGE), 1000, 0),
+        (HEADER % b"", 0, 1000, 0),
+        (HEADER % b"l: 0\r\nl: 0\r\n", 0, 1000, 0),
+        (HEADER % b"l: 0x\r\n", 0, 1000, 0),
+        (HEADER % b"l:\r\n 3 \r\n" + b"abc", 0, 1000, len(HEADER) - 2 + 9 + 3),
+        (b"\r\n" + MESSAGE, 0, 1000, 0),
+        (b"", 0, 1000, 0),
+    ],
+)
+def test_whole(codec: ModuleType, data: bytes, at: int, most: int, end: int) -> None:
+    assert codec.whole(data, at, most) == end
 
 
 def test_message_in_pieces() -> None:
