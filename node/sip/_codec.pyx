@@ -36,7 +36,12 @@ cdef extern from *:
     #endif
         return octets;
     }
+    #define CLARION_EACH(octet) (0x0101010101010101ULL * (octet))
     """
+    word ONES "CLARION_EACH(1)"
+    word HIGHS "CLARION_EACH(0x80)"
+    word COLONS "CLARION_EACH(':')"
+    word SMALL "CLARION_EACH(0x20)"  # makes letters lower case
     word load "clarion_load"(text) noexcept
     int ctz "__builtin_ctzll"(word) noexcept
     bint PyUnicode_IS_COMPACT_ASCII(object)

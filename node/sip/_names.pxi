@@ -33,6 +33,7 @@ cdef struct Name:
 cdef Name name_of[KNOWN]
 cdef text lower_of[KNOWN]          # octets of _LOWER
 cdef unsigned char slot_of[256]    # hash of length, first and last letter -> index into _NAMES
+cdef unsigned char follows[KNOWN]  # name -> the one that came after it last time: a guess that is mostly right
 cdef int method_at[256]            # the same hash -> index into _METHODS, or -1
 cdef unsigned char compact_of[256]
 cdef unsigned char TOKEN[256]
@@ -45,12 +46,6 @@ cdef unsigned char SCHEME[256]
 cdef unsigned char CALL[256]       # may stand in a Call-ID
 cdef unsigned char DISPLAY[256]    # may stand before an address: no quote, no bracket, no parameter, no fold
 cdef unsigned char BRACKETED[256]  # may stand in <>, folds apart
-
-cdef word ONES = 0x0101010101010101
-cdef word HIGHS = 0x8080808080808080
-cdef word COLONS = 0x3A3A3A3A3A3A3A3A
-cdef word SMALL = 0x2020202020202020   # makes letters lower case
-
 
 cdef inline unsigned int slot(text s, int size) noexcept:
     return (size + SLOT_A * (s[0] | 0x20) + SLOT_B * (s[size - 1] | 0x20)) & 255

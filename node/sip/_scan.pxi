@@ -81,7 +81,7 @@ cdef inline int known_row(text s, Py_ssize_t left, int* size) noexcept:
 
 
 cdef inline int skip(text s, int at, int end) noexcept:
-    while at < end and SPACE[s[at]]:
+    while s[at] <= 32 and at < end and SPACE[s[at]]:
         at += 1
     return at
 
@@ -138,15 +138,17 @@ cdef int next_comma(text s, int at, int end) noexcept:
 
 cdef long long number(text s, int start, int end, long long limit) noexcept:
     """Decimal up to ``limit``, -1 if it is anything else. White space around it is passed over."""
-    cdef long long value = 0
+    cdef long long value
     start = skip(s, start, end)
     if start >= end or not 48 <= s[start] <= 57:
         return -1
-    while 48 <= s[start] <= 57 and start < end:
+    value = s[start] - 48
+    start += 1
+    while start < end and 48 <= s[start] <= 57:
         if value <= limit:  # beyond it only the digits still matter
             value = value * 10 + s[start] - 48
         start += 1
-    return value if value <= limit and (start == end or skip(s, start, end) == end) else -1
+    return value if value <= limit and skip(s, start, end) == end else -1
 
 
 cdef int read_param(text s, int at, int end, Param* param) noexcept:
@@ -279,8 +281,12 @@ cdef int read_address(text s, int at, int end, Span* uri, Span* tag) noexcept:
     if at < end and s[at] == c"<":
         at += 1
         start = at
-        while BRACKETED[s[at]] or (s[at] == 13 and at < end):
-            at += 1
+        while True:
+            while BRACKETED[s[at]]:
+                at += 1
+            if s[at] != 13 or at == end:
+                break
+            at += 1  # a fold
         if s[at] != c">":
             return 0
         uri.start = skip(s, start, at)

@@ -6,13 +6,15 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from node.sip.errors import ParseError
-from node.sip.grammar import PARAMS, QUOTED, WHITE, WS, params_in
+from node.sip.grammar import PARAMS, QUOTED, TOKEN, WHITE, WS, params_in
 
 if TYPE_CHECKING:
     from node.sip.message import Message
 
 _NAME_ADDR = re.compile(rb'((?:[^"<;]++|' + QUOTED + rb")*)<([^<>\"]*+)>" + WS + PARAMS, re.S)
 _ADDR_SPEC = re.compile(WS + rb'()([^ \t\r\n;,?"<>]++)' + WS + PARAMS, re.S)
+# The usual one: no display name and no quoted parameter.
+_PLAIN = re.compile(rb'<([^<>" \t\r\n]++)>((?:;' + TOKEN + rb'(?:=[^ \t\r\n;,"]*+)?)*+)').fullmatch
 _ESCAPED = re.compile(r"\\(.)", re.S)
 
 
@@ -32,6 +34,9 @@ class Address(NamedTuple):
 
 def parse_address(value: bytes, name: str = "address") -> Address:
     """One value, as ``Message.values()`` or ``first()`` gives it. Raises ParseError 400 naming ``name``."""
+    plain = _PLAIN(value)
+    if plain is not None:
+        return Address("", plain[1], _plain_params(plain[2].decode(errors="surrogateescape")))
     if value.strip(WHITE) == b"*":
         return Address("", b"", {}, star=True)
     found = _NAME_ADDR.fullmatch(value) or _ADDR_SPEC.fullmatch(value)
@@ -43,6 +48,14 @@ def parse_address(value: bytes, name: str = "address") -> Address:
         text = None if param[2] is None else unquote(param[2].decode(errors="surrogateescape"))
         params.setdefault(param[1].decode().lower(), text)
     return Address(unquote(found[1].strip(WHITE).decode(errors="surrogateescape")), uri, params)
+
+
+def _plain_params(text: str) -> dict[str, str | None]:
+    params: dict[str, str | None] = {}
+    for param in text.split(";")[1:]:
+        name, equals, value = param.partition("=")
+        params.setdefault(name.lower(), value if equals else None)
+    return params
 
 
 def parse_addresses(message: Message, name: str) -> list[Address]:

@@ -101,7 +101,7 @@ def parse_uri(raw: bytes) -> Uri:
     """
     known = _cache.get(raw)
     if known is None:
-        known = _read(raw)
+        known = read_uri(raw)
         if len(raw) <= 512:
             if len(_cache) >= _CACHE_SIZE:
                 del _cache[next(iter(_cache))]
@@ -130,7 +130,9 @@ def equivalent(a: Uri, b: Uri) -> bool:
     return sorted(_headers(a.headers)) == sorted(_headers(b.headers))
 
 
-def _read(raw: bytes) -> Uri:
+def read_uri(raw: bytes) -> Uri:
+    """`parse_uri` without the cache: for a Contact, which is another one for each phone and would only drive
+    out what comes again."""
     text = raw.decode(errors="surrogateescape")
     found = _SCHEME(text)
     if not found or _UNSAFE(text):
