@@ -110,20 +110,23 @@ class Proxy:
             self._call_ended,
             settings.transport.udp_mtu,
         )
+        self.registrar = Registrar(
+            self.identity,
+            self._epoch,
+            self._locations,
+            self._tokens,
+            settings.registrar,
+            retry_after,
+            self._emit,
+            self._loop.time,
+            self._failed,
+        )
         stages = stage_list(
             Sanity(branch_ids),
             self.admission,
             LooseRoute(self.identity),
             Capabilities(self.identity),
-            Registrar(
-                self.identity,
-                self._epoch,
-                self._locations,
-                self._tokens,
-                settings.registrar,
-                retry_after,
-                self._emit,
-            ),
+            self.registrar,
             Location(self.identity, self._locations, self._members, retry_after),
             Breadth(settings.limits.branches),
             self.forward,
@@ -275,7 +278,7 @@ class Proxy:
     @property
     def idle(self) -> bool:
         """True when no request waits for its final response."""
-        return self.forward.open.count == 0 and not self._tasks
+        return self.forward.open.count == 0 and self.registrar.waiting == 0 and not self._tasks
 
     async def drain(self, timeout: float) -> bool:
         """Takes no new calls and waits until the running ones are set up, `timeout` seconds

@@ -1,7 +1,7 @@
 """The location service: bindings in Redis for all nodes, read through a local cache.
 
 Every reply is taken in a callback, in the order of the stream, because that keeps the cache honest
-(see cache.py); callers await a future that the callback fulfils.
+(see cache.py); callers await a future that the callback fulfils, or give a callback of their own.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from cluster.location.publications import Heard, Publications
 from cluster.location.record import Change, Outcome, Record, make_record
 from cluster.redis.address import options_of, parse_url
 from cluster.redis.clock import StoreClock
-from cluster.redis.connection import Connection
+from cluster.redis.connection import Connection, settle
 from cluster.redis.fence import ReplicaFence
-from cluster.redis.link import Word
+from cluster.redis.link import Done, Word
 from cluster.redis.script import Script
 from cluster.redis.store import Store
 from cluster.redis.topology import Callbacks, make_topology
@@ -59,6 +59,7 @@ class LocationService:
         self._caching = settings.cache_records > 0
         self._flights: dict[str, _Flight] = {}
         self._fences: dict[Connection, ReplicaFence] = {}
+        self._confirming: set[asyncio.Task[None]] = set()
         self._clock = StoreClock()
         self._lost = False
         address = parse_url(settings.url)
@@ -161,22 +162,42 @@ class LocationService:
 
         Raises StoreUnavailable (503) within 2 s; whether it was written is unknown then.
         """
-        loop = asyncio.get_running_loop()
-        began = loop.time()
+        answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self.submit_register(
+            aor,
+            changes,
+            settle(answer),
+            max_contacts=max_contacts,
+            call_id=call_id,
+            cseq=cseq,
+            wildcard=wildcard,
+        )
+        return await answer
+
+    def submit_register(
+        self,
+        aor: str,
+        changes: Sequence[Change],
+        done: Done,
+        *,
+        max_contacts: int,
+        call_id: str,
+        cseq: int,
+        wildcard: bool = False,
+    ) -> None:
+        """The same without a Task: `done` gets the Outcome or the StoreUnavailable. It must not raise."""
         arguments: list[Word] = [
             self._publications.channel(aor), max_contacts, b"1" if wildcard else b"0", line(call_id), cseq
         ]  # fmt: skip
         for change in changes:
             b = change.binding
             arguments += (b.key, change.ttl_ms, change.message_ttl_ms, line(b.prid), VERSION, encode_tail(b))
-        answer: asyncio.Future[Outcome] = loop.create_future()
         key = self._key(aor)
-        told = functools.partial(self._registered, aor, changes, call_id, cseq, answer)
-        self._store.submit_script(_REGISTER, key, tuple(arguments), told)
-        outcome = await answer
-        if self._settings.replicas and not outcome.refused:
-            await self._confirmed(aor, key, began + _LIMIT)
-        return outcome
+        if self._settings.replicas:
+            deadline = asyncio.get_running_loop().time() + _LIMIT
+            done = functools.partial(self._confirm, aor, key, deadline, done)
+        told = functools.partial(self._registered, aor, changes, call_id, cseq, done)
+        self._store.submit_script(_REGISTER, key, (*arguments,), told)
 
     def subscribe(self, aor: str, heard: Heard) -> None:
         """Call `heard(aor, keys)` at every registration of `aor` at any node, and with no keys once it is
@@ -225,20 +246,16 @@ class LocationService:
                 answer.set_result(record)
 
     def _registered(
-        self,
-        aor: str,
-        changes: Sequence[Change],
-        call_id: str,
-        cseq: int,
-        answer: asyncio.Future[Outcome],
-        reply: Any,
+        self, aor: str, changes: Sequence[Change], call_id: str, cseq: int, done: Done, reply: Any
     ) -> None:
-        if isinstance(reply, StoreUnavailable):
+        if type(reply) is int:  # the usual case: the binding of the request is the only one
+            status, now, others, evicted = 0, reply, (), ()
+        elif isinstance(reply, StoreUnavailable):
             self._cache.drop(aor)
-            if not answer.done():
-                answer.set_exception(reply)
+            done(reply)
             return
-        status, now, others, evicted = reply
+        else:
+            status, now, others, evicted = reply
         bindings = {}
         for index in range(0, len(others), 2):
             binding = decode(others[index], others[index + 1])
@@ -253,9 +270,8 @@ class LocationService:
         record = make_record(aor, bindings.values(), now)
         if self._caching:
             self._cache.put(record)
-        if not answer.done():
-            gone = tuple(key.decode() for key in evicted) if evicted else ()
-            answer.set_result(Outcome(record, _REFUSED[status], gone))
+        gone = tuple(key.decode() for key in evicted) if evicted else ()
+        done(Outcome(record, _REFUSED[status], gone))
 
     def _pushed(self, message: list[Any]) -> None:
         """["invalidate", keys] or, when everything was flushed, ["invalidate", None]."""
@@ -304,7 +320,16 @@ class LocationService:
         for flight in self._flights.values():
             flight.cacheable = False
 
-    async def _confirmed(self, aor: str, key: bytes, deadline: float) -> None:
+    def _confirm(self, aor: str, key: bytes, deadline: float, done: Done, outcome: Any) -> None:
+        """`[redis] replicas`: who registered is told when they have it."""
+        if isinstance(outcome, StoreUnavailable) or outcome.refused:
+            done(outcome)
+            return
+        task = asyncio.get_running_loop().create_task(self._confirmed(aor, key, deadline, done, outcome))
+        self._confirming.add(task)
+        task.add_done_callback(self._confirming.discard)
+
+    async def _confirmed(self, aor: str, key: bytes, deadline: float, done: Done, outcome: Outcome) -> None:
         connection = self._topology.route(key)
         fence = self._fences.get(connection)
         if fence is None:
@@ -312,11 +337,15 @@ class LocationService:
                 connection, self._options, self._settings.replicas
             )
             fence.start()
+        told: Outcome | StoreUnavailable = outcome
         try:
             async with asyncio.timeout_at(deadline):
                 await fence.passed(f"{self._settings.prefix}:fence:{{{aor}}}".encode())
-        except TimeoutError as error:
-            raise StoreUnavailable("the replicas did not confirm the registration in time") from error
+        except TimeoutError:
+            told = StoreUnavailable("the replicas did not confirm the registration in time")
+        except StoreUnavailable as error:
+            told = error
+        done(told)
 
     def _key(self, aor: str) -> bytes:
         return b"%b{%b}" % (self._prefix, aor.encode())

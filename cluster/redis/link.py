@@ -3,7 +3,10 @@
 There is no future and no timer per command. `submit` writes a command and remembers whom to tell; what
 arrives is told at once, in the order of the stream, pushes among replies. A tick four times per second
 looks at the oldest command only: as replies come in order, if that one is overdue the server is frozen
-and the connection is given up. uvloop gathers the writes of one loop iteration into one system call.
+and the connection is given up.
+
+What is submitted in one iteration of the loop leaves in one system call: a write for each command would
+cost as much as all that else is done about it, here and at Redis.
 """
 
 from __future__ import annotations
@@ -34,6 +37,7 @@ class Link(asyncio.Protocol):
         "_limit",
         "_loop",
         "_lost",
+        "_output",
         "_patience",
         "_pending",
         "_pushed",
@@ -55,6 +59,7 @@ class Link(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._reader = hiredis.Reader(notEnoughData=_NOT_YET)
         self._pending: deque[tuple[Done, int]] = deque()
+        self._output: list[bytes] = []
         self._pushed = pushed
         self._lost = lost
         self._limit = limit
@@ -80,12 +85,22 @@ class Link(asyncio.Protocol):
             done(StoreUnavailable(f"{self._limit} commands wait for Redis already"))
         else:
             self._pending.append((done, self._tick))
-            self._transport.write(_pack(words))
+            self._write(_pack(words))
 
     def push(self, words: tuple[Word, ...]) -> None:
         """Send a command that is answered by pushes only (SUBSCRIBE, UNSUBSCRIBE)."""
         if not self._closed and self._transport is not None:
-            self._transport.write(_pack(words))
+            self._write(_pack(words))
+
+    def _write(self, command: bytes) -> None:
+        if not self._output:
+            self._loop.call_soon(self._flush)
+        self._output.append(command)
+
+    def _flush(self) -> None:
+        output, self._output = self._output, []
+        if not self._closed:
+            self._transport.write(output[0] if len(output) == 1 else b"".join(output))  # type: ignore[union-attr]
 
     def data_received(self, data: bytes) -> None:
         gets = self._reader.gets

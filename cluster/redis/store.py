@@ -32,28 +32,15 @@ class Store:
     def connected(self) -> bool:
         return self.topology.connected
 
-    def submit(self, key: bytes, words: tuple[Word, ...], done: Done, hops: int = _HOPS) -> None:
+    def submit(self, key: bytes, words: tuple[Word, ...], done: Done) -> None:
         """Send one command about `key`. `done(reply)` is called in stream order, at once where Redis is away;
         errors come as StoreUnavailable."""
-
-        def told(reply: Any) -> None:
-            if type(reply) is hiredis.ReplyError:
-                self._refused(key, words, done, str(reply), hops)
-            else:
-                done(reply)
-
-        self.topology.route(key).submit(words, told)
+        self.topology.route(key).submit(words, _Errand(self, key, words, done, None))
 
     def submit_script(self, script: Script, key: bytes, arguments: tuple[Word, ...], done: Done) -> None:
         """Run a script on its one key."""
-
-        def told(reply: Any) -> None:
-            if isinstance(reply, StoreRefused) and reply.code == "NOSCRIPT":
-                self.submit(key, ("EVAL", script.text, 1, key, *arguments), done)
-            else:
-                done(reply)
-
-        self.submit(key, ("EVALSHA", script.digest, 1, key, *arguments), told)
+        words = ("EVALSHA", script.digest, 1, key, *arguments)
+        self.topology.route(key).submit(words, _Errand(self, key, words, done, script))
 
     async def call(self, key: bytes, *words: Word) -> Any:
         """One command about `key`, its reply. Raises StoreUnavailable."""
@@ -61,40 +48,59 @@ class Store:
         self.submit(key, words, settle(answer))
         return await answer
 
-    def _refused(self, key: bytes, words: tuple[Word, ...], done: Done, text: str, hops: int) -> None:
-        error = StoreRefused(text)
-        if error.code in ("MOVED", "ASK") and hops > 0:
-            target = self._named(text)
-            if error.code == "MOVED" and isinstance(self.topology, Cluster):
-                self.topology.refresh()
-            if target is None:
-                done(
-                    StoreUnavailable(
-                        f"Redis redirects ({text}): [redis] url must be cluster://, or its map is being read"
-                    )
-                )
-                return
-            if error.code == "ASK":
-                target.submit(("ASKING",), _ignore)
-            self._follow(target, key, words, done, hops - 1)
-        else:
-            if error.code in _NOT_MASTER:
-                self.topology.refresh()
-            done(error)
-
-    def _follow(self, target: Connection, key: bytes, words: tuple[Word, ...], done: Done, hops: int) -> None:
-        def told(reply: Any) -> None:
-            if type(reply) is hiredis.ReplyError:
-                self._refused(key, words, done, str(reply), hops)
-            else:
-                done(reply)
-
-        target.submit(words, told)
-
-    def _named(self, text: str) -> Connection | None:
+    def named(self, text: str) -> Connection | None:
         """The connection that "MOVED 3999 127.0.0.1:6381" names."""
         host, _, port = text.split(" ")[2].rpartition(":")
         return self.topology.at(host.strip("[]"), int(port))
+
+
+class _Errand:
+    """One command on its way: takes the reply, and follows redirections before it tells `done`."""
+
+    __slots__ = ("_done", "_hops", "_key", "_script", "_store", "_words")
+
+    def __init__(
+        self, store: Store, key: bytes, words: tuple[Word, ...], done: Done, script: Script | None
+    ) -> None:
+        self._store = store
+        self._key = key
+        self._words = words
+        self._done = done
+        self._script = script
+        self._hops = _HOPS
+
+    def __call__(self, reply: Any) -> None:
+        if type(reply) is hiredis.ReplyError:
+            self._refused(StoreRefused(str(reply)))
+        else:
+            self._done(reply)
+
+    def _refused(self, error: StoreRefused) -> None:
+        topology = self._store.topology
+        if error.code == "NOSCRIPT" and self._script is not None:
+            self._words = ("EVAL", self._script.text, *self._words[2:])
+            self._script = None
+            topology.route(self._key).submit(self._words, self)
+        elif error.code in ("MOVED", "ASK") and self._hops > 0:
+            self._follow(error)
+        else:
+            if error.code in _NOT_MASTER:
+                topology.refresh()
+            self._done(error)
+
+    def _follow(self, error: StoreRefused) -> None:
+        topology, text = self._store.topology, error.reply
+        self._hops -= 1
+        target = self._store.named(text)
+        if error.code == "MOVED" and isinstance(topology, Cluster):
+            topology.refresh()
+        if target is None:
+            reason = f"Redis redirects ({text}): [redis] url must be cluster://, or its map is being read"
+            self._done(StoreUnavailable(reason))
+            return
+        if error.code == "ASK":
+            target.submit(("ASKING",), _ignore)
+        target.submit(self._words, self)
 
 
 def _ignore(_: Any) -> None:

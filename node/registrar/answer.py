@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from cluster.location.binding import Binding
 from cluster.location.service import Record
 from node.settings import RegistrarSettings
 from node.sip.codec import Message
@@ -23,23 +22,27 @@ class RegisterAnswer:
     def lines(self, message: Message, record: Record, asked: Collection[str], now_ms: int) -> bytes:
         """`asked` holds the keys of the bindings that this REGISTER named: only those are
         listed with their push parameters, so that no device learns another one's token."""
-        gruu = self._gruu and b"gruu" in message.values("supported")
-        lines = [
-            self._contact(message, binding, binding.key in asked, gruu, now_ms) for binding in record.bindings
-        ]
-        if any(binding.reg_id and binding.key in asked for binding in record.bindings):
+        lines = []
+        outbound = False
+        for binding in record.bindings:
+            own = binding.key in asked
+            gruu = _gruu(message, binding.instance) if binding.instance and self._gruu else ""
+            outbound = outbound or (own and binding.reg_id > 0)
+            uri = binding.raw_uri if own and binding.raw_uri else binding.uri
+            left = max(1, round((binding.expires_at - now_ms) / 1000))
+            lines.append(f"Contact: <{uri}>{binding.params};expires={left}{gruu}\r\n".encode())
+        if outbound:
             lines.append(b"Require: outbound\r\n")
         lines += [b"Path: " + value + b"\r\n" for value in message.all("path")]
         lines.append(self._tail)
         return b"".join(lines)
 
-    def _contact(self, message: Message, binding: Binding, own: bool, gruu: bool, now_ms: int) -> bytes:
-        uri = binding.raw_uri if own and binding.raw_uri else binding.uri
-        left = max(1, round((binding.expires_at - now_ms) / 1000))
-        line = f"Contact: <{uri}>{binding.params};expires={left}"
-        if gruu and binding.instance:
-            line += f';pub-gruu="{public_gruu(message.to_uri, binding.instance)}"'
-        return line.encode() + b"\r\n"
+
+def _gruu(message: Message, instance: str) -> str:
+    """The Contact parameter that tells a phone its public GRUU, if it knows what that is."""
+    if b"gruu" not in message.values("supported"):
+        return ""
+    return f';pub-gruu="{public_gruu(message.to_uri, instance)}"'
 
 
 def public_gruu(to_uri: bytes, instance: str) -> str:

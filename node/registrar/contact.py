@@ -14,7 +14,7 @@ from node.settings import RegistrarSettings
 from node.sip.address import Address, parse_address
 from node.sip.codec import Message
 from node.sip.errors import ParseError
-from node.sip.uri import Uri, parse_uri
+from node.sip.uri import Uri, read_uri
 
 EXPIRES = re.compile(rb"[0-9]{1,10}")
 Q_VALUE = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
@@ -38,7 +38,7 @@ class Wanted:
     def __init__(self, address: Address, default: int | None, settings: RegistrarSettings) -> None:
         self.address = address
         try:
-            self.uri: Uri = parse_uri(address.uri)
+            self.uri: Uri = read_uri(address.uri)
         except ParseError as error:
             raise Refused(400, f"Contact: {error.reason}") from None
         if self.uri.scheme not in ("sip", "sips") or not self.uri.host:
@@ -46,19 +46,13 @@ class Wanted:
         params = address.params
         self.ttl = lifetime(params.get("expires"), default, settings)
         self.message_ttl = max(self.ttl, _seconds(params.get("message-expires")) or 0) if self.ttl else 0
-        q = params.get("q") or "1"
-        if not Q_VALUE.fullmatch(q):
-            raise Refused(400, f"Contact with a bad q value {q[:16]}")
-        self.q = round(1000 * float(q))
-        self.instance = (params.get("+sip.instance") or "").strip('"')
-        reg_id = params.get("reg-id")
-        self.reg_id = 0
-        if reg_id is not None and self.instance:
-            if not reg_id.isdigit() or not 0 < int(reg_id[:10]) < 2**31:
-                raise Refused(400, f"Contact with a bad reg-id {reg_id[:16]}")
-            self.reg_id = int(reg_id)
+        q = params.get("q")
+        self.q = _quality(q) if q else 1000
+        instance = params.get("+sip.instance")
+        self.instance = instance.strip('"') if instance else ""
+        self.reg_id = _reg_id(params.get("reg-id")) if self.instance else 0
         self.push = push_parameters(self.uri)
-        self.prid = push_identity(self.push)
+        self.prid = push_identity(self.push) if self.push else ""
 
     @property
     def key(self) -> str:
@@ -68,27 +62,36 @@ class Wanted:
         if self.prid:
             return "prid:" + self.prid
         line = self.uri.params.get("line")
-        return "line:" + line if line else _text(without_push(self.address.uri))
+        return "line:" + line if line else self._shown()
 
-    def binding(self, message: Message, **held_by: str | bool | tuple[str, ...]) -> Binding:
-        """The binding to store; `held_by` says node, epoch, flow, reliable and path."""
+    def _shown(self) -> str:
+        """The URI without what only concerns waking."""
+        raw = self.address.uri
+        return _text(without_push(raw) if self.push else raw)
+
+    def binding(
+        self, message: Message, path: tuple[str, ...], node: str, epoch: str, flow: str, reliable: bool
+    ) -> Binding:
+        """The binding to store; how it is reached is the caller's to say."""
+        agent = message.first("user-agent")
         return Binding(
             key=self.key,
-            uri=_text(without_push(self.address.uri)),
-            params=_listed(self.address),
+            uri=self._shown(),
+            params=_listed(self.address) if self.address.params else "",
             q=self.q,
-            expires_at=0,
-            message_expires_at=0,
-            registered_at=0,
             call_id=_text(message.call_id),
             cseq=message.cseq,
             instance=self.instance,
             reg_id=self.reg_id,
+            path=path,
+            node=node,
+            epoch=epoch,
+            flow=flow,
+            reliable=reliable,
             push=self.push,
             prid=self.prid,
             raw_uri=_text(self.address.uri) if self.push else "",
-            user_agent=(message.first("user-agent") or b"").decode("utf-8", "replace")[:128],
-            **held_by,  # type: ignore[arg-type]
+            user_agent=agent.decode("utf-8", "replace")[:128] if agent else "",
         )
 
 
@@ -101,7 +104,7 @@ def read_contacts(message: Message, settings: RegistrarSettings) -> list[Wanted]
     if not values:
         return []
     default = _header_expires(message)
-    if any(value.strip() == b"*" for value in values):
+    if b"*" in values:
         if len(values) > 1 or default != 0:
             raise Refused(400, "Contact * needs Expires 0 and no other Contact")
         return None
@@ -118,6 +121,22 @@ def lifetime(asked: str | None, default: int | None, settings: RegistrarSettings
     if 0 < seconds < settings.min_expires:
         raise Refused(423, "Interval Too Brief", b"Min-Expires: %d\r\n" % settings.min_expires)
     return min(seconds, settings.max_expires)
+
+
+def _quality(q: str) -> int:
+    """RFC 3261 20.10 in thousandths."""
+    if not Q_VALUE.fullmatch(q):
+        raise Refused(400, f"Contact with a bad q value {q[:16]}")
+    return round(1000 * float(q))
+
+
+def _reg_id(reg_id: str | None) -> int:
+    """RFC 5626 4.2; 0 if absent."""
+    if reg_id is None:
+        return 0
+    if not reg_id.isdigit() or not 0 < int(reg_id[:10]) < 2**31:
+        raise Refused(400, f"Contact with a bad reg-id {reg_id[:16]}")
+    return int(reg_id)
 
 
 def _seconds(text: str | None) -> int | None:

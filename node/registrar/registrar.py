@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from cluster.errors import StoreUnavailable
 from cluster.location.service import Change, LocationService, Outcome
@@ -34,7 +35,10 @@ class Registrar:
         settings: RegistrarSettings,
         retry_after: int,
         emit: Callable[[object], None] | None,
+        clock: Callable[[], float],
+        failed: Callable[[Request], None],
     ) -> None:
+        """`clock` tells the loop's time; `failed` is told of a request that ran into a fault of ours."""
         self._identity = identity
         self._epoch = epoch
         self._locations = locations
@@ -43,6 +47,9 @@ class Registrar:
         self._retry_after = b"Retry-After: %d\r\n" % retry_after
         self._answer = RegisterAnswer(settings)
         self._emit = emit
+        self._clock = clock
+        self._failed = failed
+        self.waiting = 0  # for Redis, with what a REGISTER changes
 
     @staticmethod
     def concerns(method: str) -> bool:
@@ -53,72 +60,81 @@ class Registrar:
         """200, or 400, 403, 423, 439, 500, 503 with the reason; REGISTER elsewhere passes."""
         if request.next_route:
             return None
+        aor: str | None = None
         try:
             domain = parse_uri(request.uri).host
             if not self._identity.serves(domain) and not self._identity.names_us(request.uri):
                 return None
-            return self._register(request, self._aor(request.message))
-        except ParseError as error:
-            request.reply(error.status, request.now, error.reason)
-            return TAKEN
-
-    def _aor(self, message: Message) -> str | None:
-        return self._identity.aor(message.to_uri)
-
-    async def _register(self, request: Request, aor: str | None) -> Verdict:
-        try:
+            aor = self._identity.aor(request.message.to_uri)
             if aor is None:
                 raise Refused(403, "This domain or user is not served here")
-            await self._change(request, aor)
+            wanted = read_contacts(request.message, self._settings)
+            if wanted is not None and not wanted:
+                return self._list(request, aor)
+            self._change(request, aor, wanted)
         except (Refused, ParseError) as refused:
-            self._refuse(request, aor, refused.status, _reason(refused), getattr(refused, "insert", b""))
-        except StoreUnavailable as error:
-            reason = "Registration store unavailable"
-            self._refuse(request, aor, 503, reason, self._retry_after, str(error))
+            insert = refused.insert if isinstance(refused, Refused) else b""
+            self._refuse(request, aor, refused.status, _reason(refused), insert)
         return TAKEN
 
-    async def _change(self, request: Request, aor: str) -> None:
-        message = request.message
-        wanted = read_contacts(message, self._settings)
-        if wanted is not None and not wanted:
+    async def _list(self, request: Request, aor: str) -> Verdict:
+        """Without a Contact it only asks what is there."""
+        try:
             record = await self._locations.fetch(aor)
-            now_ms = self._locations.now_ms()
-            request.reply(200, request.now, insert=self._answer.lines(message, record, (), now_ms))
-            return
+        except StoreUnavailable as error:
+            request.now = self._clock()
+            self._unavailable(request, aor, error)
+        else:
+            lines = self._answer.lines(request.message, record, (), self._locations.now_ms())
+            request.reply(200, self._clock(), insert=lines)
+        return TAKEN
+
+    def _change(self, request: Request, aor: str, wanted: list[Wanted] | None) -> None:
+        """Sent to Redis from here; `_changed` answers when it has been done, without a Task in between."""
+        message = request.message
         changes = [self._one(request, contact) for contact in wanted or ()]
-        outcome = await self._locations.register(
+        self.waiting += 1
+        self._locations.submit_register(
             aor,
             changes,
+            partial(self._changed, request, aor, changes),
             max_contacts=self._settings.max_contacts,
             wildcard=wanted is None,
             call_id=message.call_id.decode("utf-8", "replace"),
             cseq=message.cseq,
         )
-        if outcome.refused:
-            raise Refused(500, "CSeq out of order")
-        self._accept(request, aor, changes, outcome)
+
+    def _changed(
+        self, request: Request, aor: str, changes: list[Change], outcome: Outcome | StoreUnavailable
+    ) -> None:
+        """Comes out of the stream of replies, so nothing may be raised here."""
+        self.waiting -= 1
+        request.now = self._clock()
+        try:
+            if isinstance(outcome, StoreUnavailable):
+                self._unavailable(request, aor, outcome)
+            elif outcome.refused:
+                self._refuse(request, aor, 500, "CSeq out of order")
+            else:
+                self._accept(request, aor, changes, outcome)
+        except Exception:
+            self._failed(request)
 
     def _one(self, request: Request, contact: Wanted) -> Change:
         message, flow = request.message, request.flow
-        path = tuple(parse_address(value).uri.decode("utf-8", "replace") for value in message.values("path"))
+        path = _path(message)
         if contact.reg_id and message.via_count > 1 and not any(";ob" in uri for uri in path[:1]):
             raise Refused(439, "First Hop Lacks Outbound Support")
         if path:
-            binding = contact.binding(message, path=path)
+            binding = contact.binding(message, path, "", "", "", False)
         else:
             token = self._tokens.token(flow) if _only_by_flow(contact, flow) else ""
-            binding = contact.binding(
-                message,
-                node=self._identity.name,
-                epoch=self._epoch,
-                flow=token,
-                reliable=flow.reliable,
-            )
+            binding = contact.binding(message, (), self._identity.name, self._epoch, token, flow.reliable)
         return Change(binding, contact.ttl * 1000, contact.message_ttl * 1000)
 
     def _accept(self, request: Request, aor: str, changes: list[Change], outcome: Outcome) -> None:
         message = request.message
-        keys = tuple(change.binding.key for change in changes)
+        keys = tuple([change.binding.key for change in changes])
         lines = self._answer.lines(message, outcome.record, keys, self._locations.now_ms())
         request.reply(200, request.now, insert=lines)
         if self._emit is None:
@@ -134,8 +150,18 @@ class Registrar:
             )
         )
 
+    def _unavailable(self, request: Request, aor: str, error: StoreUnavailable) -> None:
+        reason = "Registration store unavailable"
+        self._refuse(request, aor, 503, reason, self._retry_after, str(error))
+
     def _refuse(
-        self, request: Request, aor: str | None, status: int, reason: str, insert: bytes, detail: str = ""
+        self,
+        request: Request,
+        aor: str | None,
+        status: int,
+        reason: str,
+        insert: bytes = b"",
+        detail: str = "",
     ) -> None:
         request.reply(status, request.now, reason, insert)
         if self._emit is None:
@@ -150,10 +176,17 @@ def _only_by_flow(contact: Wanted, flow: Flow) -> bool:
     every connection; UDP when asked for (reg-id, ob) or when a NAT changed the address."""
     if flow.reliable:
         return True
-    if contact.reg_id or "ob" in contact.uri.params:
+    uri = contact.uri
+    if contact.reg_id or "ob" in uri.params:
         return True
-    host = contact.uri.host
-    return is_address(host) and host.encode() != flow.received
+    return uri.host.encode() != flow.received and is_address(uri.host)
+
+
+def _path(message: Message) -> tuple[str, ...]:
+    values = message.values("path")
+    if not values:
+        return ()
+    return tuple([parse_address(value).uri.decode("utf-8", "replace") for value in values])
 
 
 def _reason(error: Refused | ParseError) -> str:

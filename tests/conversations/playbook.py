@@ -139,6 +139,15 @@ class Locations:
     async def register(self, aor, changes, *, max_contacts, wildcard=False, call_id, cseq) -> Outcome:
         if self.away:
             raise StoreUnavailable("Redis is away")
+        return self._change(aor, changes, wildcard)
+
+    def submit_register(self, aor, changes, done, *, max_contacts, wildcard=False, call_id, cseq) -> None:
+        if self.away:
+            done(StoreUnavailable("Redis is away"))
+        else:
+            done(self._change(aor, changes, wildcard))
+
+    def _change(self, aor, changes, wildcard) -> Outcome:
         self.changes.append((aor, changes))
         kept = {} if wildcard else {b.key: b for b in self.records.get(aor, Record(aor, ())).bindings}
         for change in changes:

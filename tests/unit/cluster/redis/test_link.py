@@ -15,10 +15,12 @@ class Wire:
 
     def __init__(self) -> None:
         self.written = b""
+        self.writes = 0
         self.aborted = False
 
     def write(self, data: bytes) -> None:
         self.written += data
+        self.writes += 1
 
     def abort(self) -> None:
         self.aborted = True
@@ -37,6 +39,8 @@ async def test_replies_and_pushes_keep_the_order_of_the_stream() -> None:
     rig = Rig()
     rig.link.submit(("GET", "a"), rig.told.append)
     rig.link.submit(("GET", b"b", 3), rig.told.append)
+    await asyncio.sleep(0)
+    assert rig.wire.writes == 1
     assert rig.wire.written == b"*2\r\n$3\r\nGET\r\n$1\r\na\r\n*3\r\n$3\r\nGET\r\n$1\r\nb\r\n$1\r\n3\r\n"
     stream = b"$1\r\n1\r\n>2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\na\r\n:2\r\n"
     for index in range(len(stream)):  # in the smallest pieces there are

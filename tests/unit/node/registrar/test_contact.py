@@ -70,7 +70,7 @@ def test_device(row, key):
 
 def test_binding_keeps_what_is_listed_back():
     (contact,) = wanted('Contact: <sip:a@h;pn-prid=t;x=1>;q=0.25;audio;+sip.instance="<urn:1>";expires=99')
-    binding = contact.binding(register(), node="n", flow="f", epoch="e", reliable=True)
+    binding = contact.binding(register(), (), "n", "e", "f", True)
     assert binding.uri == "sip:a@h;x=1"
     assert binding.raw_uri == "sip:a@h;pn-prid=t;x=1"
     assert binding.params == ';q=0.25;audio;+sip.instance="<urn:1>"'
