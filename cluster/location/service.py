@@ -248,12 +248,12 @@ class LocationService:
     def _registered(
         self, aor: str, changes: Sequence[Change], call_id: str, cseq: int, done: Done, reply: Any
     ) -> None:
-        if type(reply) is int:  # the usual case: the binding of the request is the only one
-            status, now, others, evicted = 0, reply, (), ()
-        elif isinstance(reply, StoreUnavailable):
+        if isinstance(reply, StoreUnavailable):
             self._cache.drop(aor)
             done(reply)
             return
+        if type(reply) is int:  # the usual case: the binding of the request is the only one
+            status, now, others, evicted = 0, reply, (), ()
         else:
             status, now, others, evicted = reply
         bindings = {}

@@ -14,7 +14,7 @@ import hiredis
 from cluster.errors import StoreRefused, StoreUnavailable
 from cluster.redis.address import ConnectionOptions
 from cluster.redis.clock import StoreClock
-from cluster.redis.link import Done, Link, Word
+from cluster.redis.link import Command, Done, Link, Word
 
 FIRST_PAUSE, LAST_PAUSE = 0.05, 1.0  # s between attempts, doubling, with jitter
 _HEALTH_PERIOD = 1.0
@@ -79,10 +79,10 @@ class Connection:
         if self._link is not None:
             self._link.give_up(reason)
 
-    def submit(self, words: tuple[Word, ...], done: Done) -> None:
+    def submit(self, command: Command, done: Done) -> None:
         """Send one command; `done` gets the reply, or at once a StoreUnavailable."""
         if self.up:
-            self._link.submit(words, done)  # type: ignore[union-attr]
+            self._link.submit(command, done)  # type: ignore[union-attr]
         else:
             done(StoreUnavailable(f"no connection to Redis: {self.reason}"))
 

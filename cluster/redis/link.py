@@ -21,6 +21,8 @@ import hiredis
 from cluster.errors import StoreUnavailable
 
 Word = bytes | str | int
+Command = tuple[Word, ...] | bytes
+"""The words of a command, or what they look like on the wire."""
 Done = Callable[[Any], None]
 """Takes the reply, hiredis.ReplyError where Redis refused, or StoreUnavailable. Must not raise."""
 
@@ -77,7 +79,7 @@ class Link(asyncio.Protocol):
     def in_flight(self) -> int:
         return len(self._pending)
 
-    def submit(self, words: tuple[Word, ...], done: Done) -> None:
+    def submit(self, command: Command, done: Done) -> None:
         """Send one command; `done` is called once, and at once where it cannot be sent."""
         if self._closed or self._transport is None:
             done(StoreUnavailable("the connection to Redis is closed"))
@@ -85,7 +87,7 @@ class Link(asyncio.Protocol):
             done(StoreUnavailable(f"{self._limit} commands wait for Redis already"))
         else:
             self._pending.append((done, self._tick))
-            self._write(_pack(words))
+            self._write(command if type(command) is bytes else _pack(command))  # type: ignore[arg-type]
 
     def push(self, words: tuple[Word, ...]) -> None:
         """Send a command that is answered by pushes only (SUBSCRIBE, UNSUBSCRIBE)."""

@@ -14,7 +14,7 @@ import hiredis
 
 from cluster.errors import StoreRefused, StoreUnavailable
 from cluster.redis.connection import Connection, settle
-from cluster.redis.link import Done, Word
+from cluster.redis.link import Command, Done, Word
 from cluster.redis.script import Script
 from cluster.redis.topology import Cluster, Topology
 
@@ -35,12 +35,13 @@ class Store:
     def submit(self, key: bytes, words: tuple[Word, ...], done: Done) -> None:
         """Send one command about `key`. `done(reply)` is called in stream order, at once where Redis is away;
         errors come as StoreUnavailable."""
-        self.topology.route(key).submit(words, _Errand(self, key, words, done, None))
+        self.topology.route(key).submit(words, _Errand(self, key, words, done))
 
     def submit_script(self, script: Script, key: bytes, arguments: tuple[Word, ...], done: Done) -> None:
         """Run a script on its one key."""
-        words = ("EVALSHA", script.digest, 1, key, *arguments)
-        self.topology.route(key).submit(words, _Errand(self, key, words, done, script))
+        command = script.call(key, arguments)
+        text = ("EVAL", script.text, 1, key, *arguments)
+        self.topology.route(key).submit(command, _Errand(self, key, command, done, text))
 
     async def call(self, key: bytes, *words: Word) -> Any:
         """One command about `key`, its reply. Raises StoreUnavailable."""
@@ -57,16 +58,17 @@ class Store:
 class _Errand:
     """One command on its way: takes the reply, and follows redirections before it tells `done`."""
 
-    __slots__ = ("_done", "_hops", "_key", "_script", "_store", "_words")
+    __slots__ = ("_command", "_done", "_hops", "_key", "_store", "_text")
 
     def __init__(
-        self, store: Store, key: bytes, words: tuple[Word, ...], done: Done, script: Script | None
+        self, store: Store, key: bytes, command: Command, done: Done, text: Command | None = None
     ) -> None:
+        """`text` is what to send to a server that does not know the script of the command."""
         self._store = store
         self._key = key
-        self._words = words
+        self._command = command
         self._done = done
-        self._script = script
+        self._text = text
         self._hops = _HOPS
 
     def __call__(self, reply: Any) -> None:
@@ -77,10 +79,9 @@ class _Errand:
 
     def _refused(self, error: StoreRefused) -> None:
         topology = self._store.topology
-        if error.code == "NOSCRIPT" and self._script is not None:
-            self._words = ("EVAL", self._script.text, *self._words[2:])
-            self._script = None
-            topology.route(self._key).submit(self._words, self)
+        if error.code == "NOSCRIPT" and self._text is not None:
+            self._command, self._text = self._text, None
+            topology.route(self._key).submit(self._command, self)
         elif error.code in ("MOVED", "ASK") and self._hops > 0:
             self._follow(error)
         else:
@@ -100,7 +101,7 @@ class _Errand:
             return
         if error.code == "ASK":
             target.submit(("ASKING",), _ignore)
-        target.submit(self._words, self)
+        target.submit(self._command, self)
 
 
 def _ignore(_: Any) -> None:

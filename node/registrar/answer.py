@@ -29,7 +29,7 @@ class RegisterAnswer:
             gruu = _gruu(message, binding.instance) if binding.instance and self._gruu else ""
             outbound = outbound or (own and binding.reg_id > 0)
             uri = binding.raw_uri if own and binding.raw_uri else binding.uri
-            left = max(1, round((binding.expires_at - now_ms) / 1000))
+            left = max(1, (binding.expires_at - now_ms + 500) // 1000)
             lines.append(f"Contact: <{uri}>{binding.params};expires={left}{gruu}\r\n".encode())
         if outbound:
             lines.append(b"Require: outbound\r\n")

@@ -16,7 +16,6 @@ from node.sip.codec import Message
 from node.sip.errors import ParseError
 from node.sip.uri import Uri, read_uri
 
-EXPIRES = re.compile(rb"[0-9]{1,10}")
 Q_VALUE = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 LISTED_BY_US = frozenset(("expires", "pub-gruu", "temp-gruu", "temp-gruu-cookie"))
 
@@ -45,7 +44,9 @@ class Wanted:
             raise Refused(400, f"Contact with a {self.uri.scheme} URI cannot be registered")
         params = address.params
         self.ttl = lifetime(params.get("expires"), default, settings)
-        self.message_ttl = max(self.ttl, _seconds(params.get("message-expires")) or 0) if self.ttl else 0
+        self.message_ttl = self.ttl
+        if self.ttl and "message-expires" in params:
+            self.message_ttl = max(self.ttl, _seconds(params["message-expires"]) or 0)
         q = params.get("q")
         self.q = _quality(q) if q else 1000
         instance = params.get("+sip.instance")
@@ -141,22 +142,29 @@ def _reg_id(reg_id: str | None) -> int:
 
 def _seconds(text: str | None) -> int | None:
     """RFC 3261 10.2.1.1: a malformed value counts as absent (then 3600 or the default)."""
-    return min(int(text), 2**31) if text and EXPIRES.fullmatch(text.encode()) else None
+    if text and len(text) <= 10 and text.isascii() and text.isdigit():
+        return min(int(text), 2**31)
+    return None
 
 
 def _header_expires(message: Message) -> int | None:
     value = message.first("expires")
-    return min(int(value), 2**31) if value and EXPIRES.fullmatch(value) else None
+    return min(int(value), 2**31) if value and len(value) <= 10 and value.isdigit() else None
 
 
 def _listed(address: Address) -> str:
     """Contact parameters to list back, without those that we write ourselves."""
-    kept = [(name, value) for name, value in address.params.items() if name not in LISTED_BY_US]
-    return "".join(f";{name}" if value is None else f";{name}={_quoted(name, value)}" for name, value in kept)
-
-
-def _quoted(name: str, value: str) -> str:
-    return value if value.startswith('"') or not name.startswith("+") else f'"{value}"'
+    listed = ""
+    for name, value in address.params.items():
+        if name in LISTED_BY_US:
+            continue
+        if value is None:
+            listed += ";" + name
+        elif name[0] == "+" and value[:1] != '"':
+            listed += f';{name}="{value}"'
+        else:
+            listed += f";{name}={value}"
+    return listed
 
 
 def _text(raw: bytes) -> str:

@@ -18,14 +18,9 @@ _CONTACT_ROW = re.compile(
 _IN_URI = re.compile(rb";(?:pn-[^;=>\s,?]*|app-id)(?:=[^;>\s,?]*)?", re.IGNORECASE)
 
 
-def is_push(name: str) -> bool:
-    """True for a URI parameter that only concerns waking (name in lower case)."""
-    return name.startswith("pn-") or name in LEGACY
-
-
 def push_parameters(uri: Uri) -> dict[str, str]:
-    """The push parameters of a Contact URI, by name."""
-    return {name: value or "" for name, value in uri.params.items() if is_push(name)}
+    """The URI parameters of a Contact that only concern waking, by name."""
+    return {name: value or "" for name, value in uri.params.items() if name[:3] == "pn-" or name in LEGACY}
 
 
 def push_identity(push: Mapping[str, str]) -> str:

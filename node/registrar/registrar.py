@@ -143,7 +143,7 @@ class Registrar:
             Registered(
                 aor=aor,
                 devices=keys,
-                expires=max((change.ttl_ms for change in changes), default=0) // 1000,
+                expires=max([0, *[change.ttl_ms for change in changes]]) // 1000,
                 source=_source(request.flow),
                 user_agent=changes[0].binding.user_agent if changes else "",
                 call_id=message.call_id.decode("utf-8", "replace"),

@@ -13,8 +13,11 @@ if TYPE_CHECKING:
 
 _NAME_ADDR = re.compile(rb'((?:[^"<;]++|' + QUOTED + rb")*)<([^<>\"]*+)>" + WS + PARAMS, re.S)
 _ADDR_SPEC = re.compile(WS + rb'()([^ \t\r\n;,?"<>]++)' + WS + PARAMS, re.S)
-# The usual one: no display name and no quoted parameter.
-_PLAIN = re.compile(rb'<([^<>" \t\r\n]++)>((?:;' + TOKEN + rb'(?:=[^ \t\r\n;,"]*+)?)*+)').fullmatch
+# The usual one: no display name, no white space, no escapes; and its parameters.
+_PLAIN = re.compile(
+    rb'<([^<>" \t\r\n]++)>((?:;' + TOKEN + rb'(?:=(?:"[^"\\]*+"|[^ \t\r\n;,"]*+))?)*+)'
+).fullmatch
+_PLAIN_PARAMS = re.compile(r';([^=;]++)(=?)(?:"([^"]*+)"|([^;]*+))').findall
 _ESCAPED = re.compile(r"\\(.)", re.S)
 
 
@@ -36,7 +39,8 @@ def parse_address(value: bytes, name: str = "address") -> Address:
     """One value, as ``Message.values()`` or ``first()`` gives it. Raises ParseError 400 naming ``name``."""
     plain = _PLAIN(value)
     if plain is not None:
-        return Address("", plain[1], _plain_params(plain[2].decode(errors="surrogateescape")))
+        uri, rest = plain.groups()
+        return Address("", uri, _plain_params(rest.decode(errors="surrogateescape")) if rest else {})
     if value.strip(WHITE) == b"*":
         return Address("", b"", {}, star=True)
     found = _NAME_ADDR.fullmatch(value) or _ADDR_SPEC.fullmatch(value)
@@ -52,9 +56,8 @@ def parse_address(value: bytes, name: str = "address") -> Address:
 
 def _plain_params(text: str) -> dict[str, str | None]:
     params: dict[str, str | None] = {}
-    for param in text.split(";")[1:]:
-        name, equals, value = param.partition("=")
-        params.setdefault(name.lower(), value if equals else None)
+    for name, equals, quoted, value in _PLAIN_PARAMS(text):
+        params.setdefault(name.lower(), (quoted or value) if equals else None)
     return params
 
 
