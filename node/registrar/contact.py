@@ -32,7 +32,7 @@ class Refused(Exception):
 class Wanted:
     """One Contact as asked for; `ttl` 0 removes the binding. Times are seconds."""
 
-    __slots__ = ("address", "instance", "message_ttl", "prid", "push", "q", "reg_id", "ttl", "uri")
+    __slots__ = ("address", "instance", "message_ttl", "prid", "push", "q", "reg_id", "shown", "ttl", "uri")
 
     def __init__(self, address: Address, default: int | None, settings: RegistrarSettings) -> None:
         self.address = address
@@ -54,6 +54,8 @@ class Wanted:
         self.reg_id = _reg_id(params.get("reg-id")) if self.instance else 0
         self.push = push_parameters(self.uri)
         self.prid = push_identity(self.push) if self.push else ""
+        # what may be shown to others: without what only concerns waking
+        self.shown = _text(without_push(address.uri) if self.push else address.uri)
 
     @property
     def key(self) -> str:
@@ -63,12 +65,7 @@ class Wanted:
         if self.prid:
             return "prid:" + self.prid
         line = self.uri.params.get("line")
-        return "line:" + line if line else self._shown()
-
-    def _shown(self) -> str:
-        """The URI without what only concerns waking."""
-        raw = self.address.uri
-        return _text(without_push(raw) if self.push else raw)
+        return "line:" + line if line else self.shown
 
     def binding(
         self, message: Message, path: tuple[str, ...], node: str, epoch: str, flow: str, reliable: bool
@@ -77,7 +74,7 @@ class Wanted:
         agent = message.first("user-agent")
         return Binding(
             key=self.key,
-            uri=self._shown(),
+            uri=self.shown,
             params=_listed(self.address) if self.address.params else "",
             q=self.q,
             call_id=_text(message.call_id),

@@ -11,6 +11,11 @@ from node.sip.errors import ParseError
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*+):").match
 _HOSTPORT = re.compile(r"(\[[0-9A-Fa-f:.]++\]|[A-Za-z0-9._\-]++)(?::([0-9]{1,5}))?").fullmatch
+# The usual one: no escapes, password, brackets or headers.
+_PLAIN = re.compile(
+    r"(sips?):(?:([A-Za-z0-9\-_.!~*'()&=+$,/]++)@)?([A-Za-z0-9._\-]++)(?::([0-9]{1,5}))?"
+    r'(?:;([^\x00-\x20\x7f<>"?@]*+))?'
+).fullmatch
 _UNSAFE = re.compile(r'[\x00-\x20\x7f<>"]').search
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})").search
 _TEL_VISUAL = str.maketrans("", "", "-.()")
@@ -30,7 +35,7 @@ class Uri:
     left out.
     """
 
-    __slots__ = ("aor", "headers", "host", "params", "password", "port", "raw", "scheme", "user")
+    __slots__ = ("_aor", "headers", "host", "params", "password", "port", "raw", "scheme", "user")
 
     def __init__(
         self,
@@ -51,7 +56,14 @@ class Uri:
         self.port = port
         self.params = params
         self.headers = headers
-        self.aor = _aor(scheme, user, host)
+        self._aor: str | None = None
+
+    @property
+    def aor(self) -> str:
+        """Made when first asked for: of a Contact nobody wants to know it."""
+        if self._aor is None:
+            self._aor = _aor(self.scheme, self.user, self.host)
+        return self._aor
 
     @property
     def transport(self) -> str | None:
@@ -134,6 +146,10 @@ def read_uri(raw: bytes) -> Uri:
     """`parse_uri` without the cache: for a Contact, which is another one for each phone and would only drive
     out what comes again."""
     text = raw.decode(errors="surrogateescape")
+    plain = _PLAIN(text)
+    if plain is not None:
+        scheme, user, host, port, params = plain.groups("")
+        return Uri(raw, scheme, user, "", host.lower(), _port(port), _params(params) if params else {}, "")
     found = _SCHEME(text)
     if not found or _UNSAFE(text):
         raise ParseError(400, "Malformed URI")
@@ -155,10 +171,15 @@ def _read_sip(raw: bytes, scheme: str, rest: str) -> Uri:
     found = _HOSTPORT(hostport)
     if not found or (at and not user) or "@" in userinfo or _BAD_ESCAPE(userinfo):
         raise ParseError(400, "Malformed URI")
-    port = int(found[2] or 0)
+    port = _port(found[2] or "")
+    return Uri(raw, scheme, user, password, found[1].strip("[]").lower(), port, _params(params), headers)
+
+
+def _port(digits: str) -> int:
+    port = int(digits or 0)
     if port > 65535:
         raise ParseError(400, "URI with a port above 65535")
-    return Uri(raw, scheme, user, password, found[1].strip("[]").lower(), port, _params(params), headers)
+    return port
 
 
 def _read_tel(raw: bytes, rest: str) -> Uri:
