@@ -93,7 +93,6 @@ class Registrar:
         """Sent to Redis from here; `_changed` answers when it has been done, without a Task in between."""
         message = request.message
         changes = [self._one(request, contact) for contact in wanted or ()]
-        self.waiting += 1
         self._locations.submit_register(
             aor,
             changes,
@@ -103,6 +102,7 @@ class Registrar:
             call_id=message.call_id.decode("utf-8", "replace"),
             cseq=message.cseq,
         )
+        self.waiting += 1  # where Redis is away `_changed` has been called already; the sum is right
 
     def _changed(
         self, request: Request, aor: str, changes: list[Change], outcome: Outcome | StoreUnavailable
