@@ -140,11 +140,7 @@ class Proxy:
             message = parse(raw)
             contact = message.first("contact")
             # Push parameters are nobody else's business; every message pays for this look.
-            if (
-                contact is not None
-                and (b"pn-" in contact or b"PN-" in contact)
-                and message.method != "REGISTER"
-            ):
+            if contact is not None and contact.lower().find(b"pn-") >= 0 and message.method != "REGISTER":
                 message = parse(contacts_without_push(raw))
         except ParseError as error:
             self.broken(error, flow)

@@ -43,7 +43,7 @@ class Location:
 
     def __call__(self, request: Request) -> Verdict | Awaitable[Verdict]:
         """Sets the groups; 404, 480, 403 or 503 when there is nobody to ask."""
-        if request.next_route or (request.flow_token and b";gr" not in request.uri):
+        if request.next_route or (request.flow_token and request.uri.find(b";gr") < 0):
             return None  # a GRUU finds the device even when the flow of its dialog broke
         try:
             aor = self._identity.aor(request.uri)
@@ -90,7 +90,7 @@ class Location:
 
     def _target(self, request: Request, record: Record) -> Verdict:
         uri = request.uri
-        if b";gr" in uri and "gr" in (params := parse_uri(uri).params):
+        if uri.find(b";gr") >= 0 and "gr" in (params := parse_uri(uri).params):
             found = self._device(record, params["gr"] or "")
             if not found and request.flow_token:
                 return None

@@ -32,7 +32,7 @@ class LooseRoute:
         values = message.values("route")
         total = len(values)
         try:
-            strict = b";lr" in request.uri and self._unstrict(request, values)
+            strict = request.uri.find(b";lr") >= 0 and self._unstrict(request, values)
             for index, value in enumerate(values):
                 uri, ours, user, loose = self._known.get(value) or self._look(value)
                 if not ours:
