@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Registered:
+class Registered(msgspec.Struct, frozen=True):
     """A phone (re-)registered, or took its registration back."""
 
     aor: str
@@ -20,8 +19,7 @@ class Registered:
     call_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class RegistrationRefused:
+class RegistrationRefused(msgspec.Struct, frozen=True):
     """A REGISTER was answered with an error."""
 
     aor: str
@@ -31,8 +29,7 @@ class RegistrationRefused:
     call_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class CallEnded:
+class CallEnded(msgspec.Struct, frozen=True):
     """A call set-up came to its final response."""
 
     call_id: str
