@@ -117,8 +117,12 @@ class Location:
         if known is not None and known[0] is record and known[1] is members and now_ms < known[2]:
             return known[3]
         found = [b for b in record.bindings if _valid(b, message, now_ms)]
-        until = min((b.message_expires_at if message else b.expires_at for b in found), default=now_ms)
-        result = groups([self._make(binding) for binding in found])
+        if len(found) == 1:  # nearly every user
+            until = found[0].message_expires_at if message else found[0].expires_at
+            result = [[self._make(found[0])]]
+        else:
+            until = min((b.message_expires_at if message else b.expires_at for b in found), default=now_ms)
+            result = groups([self._make(binding) for binding in found])
         if len(made) >= CACHE:
             made.clear()
         made[record.aor] = (record, members, until, result)
