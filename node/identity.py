@@ -86,6 +86,10 @@ class Identity:
     def _aor(self, uri: Uri) -> str | None:
         if uri.scheme not in DEFAULT_PORTS or not uri.user:
             return None
+        try:
+            uri.aor.encode()
+        except UnicodeEncodeError:
+            raise ParseError(400, "URI that is not UTF-8") from None
         if uri.port and uri.port not in self.ports and uri.port != DEFAULT_PORTS[uri.scheme]:
             return None
         host = uri.host

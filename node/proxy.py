@@ -157,6 +157,8 @@ class Proxy:
         counted = error.status if message else 0
         self.refused[counted] = self.refused.get(counted, 0) + 1
         if message is not None:
+            if not flow.reliable and message.top_via:  # where even Via is broken the source is all we have
+                flow = self._reply_flow(message, flow)
             self._refuse(message, flow, error.status, error.reason)
 
     def _refuse(self, message: Message, flow: Flow, status: int, reason: str, insert: bytes = b"") -> None:
@@ -193,6 +195,8 @@ class Proxy:
             request = Request(message, flow, server, now)
             try:
                 self._route.run(request)
+            except UnicodeEncodeError:  # text made of the message cannot be stored: octets that are not UTF-8
+                request.reply(400, now, "A URI or parameter that is not UTF-8")
             except Exception:
                 self._failed(request)
 

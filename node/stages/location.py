@@ -20,11 +20,13 @@ from cluster.membership import Members
 from node.fork.target import Target, groups
 from node.identity import Identity
 from node.request import Request
+from node.sip.codec_python import METHODS
 from node.sip.errors import ParseError
 from node.sip.uri import parse_uri
 from node.stages import TAKEN, Verdict
 
 CACHE = 65_536
+KNOWN = frozenset(METHODS.values())
 Groups = list[list[Target]]
 
 
@@ -70,7 +72,8 @@ class Location:
         if target.scheme not in ("sip", "sips"):
             request.reply(416, request.now)
         elif self._identity.names_us(request.uri) or (not target.user and self._identity.serves(target.host)):
-            request.reply(404, request.now)
+            # for nobody but this node, which would have to know the method itself (RFC 3261 21.5.2)
+            request.reply(404 if request.method in KNOWN else 501, request.now)
         elif not self._identity.serves(caller.host):
             request.reply(403, request.now, "Neither caller nor callee is served here")
         else:
