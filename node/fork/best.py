@@ -29,7 +29,10 @@ def best(statuses: Sequence[int]) -> int:
     return min(range(len(statuses)), key=lambda i: rank(statuses[i]), default=-1)
 
 
-def towards_caller(status: int) -> int:
+def towards_caller(status: int, another_node: bool = False) -> int:
     """What the caller hears instead: a branch's 503 is not the caller's (16.7 step 6),
-    and 430 is between nodes; both mean that the phone cannot be reached now."""
+    and 430 is between nodes; both mean that the phone cannot be reached now. Another node
+    hears the 430, and tries the next flow of the device (RFC 5626 5.3)."""
+    if status == 430 and another_node:
+        return 430
     return 480 if status in (430, 503) else status

@@ -43,7 +43,7 @@ class Relay:
             return
         if status >= 200:
             self.open.count -= 1
-        heard = towards_caller(status)
+        heard = towards_caller(status, self.request.flow.listener.internal)
         server = self.request.server
         if heard != status:
             self.request.reply(heard, now)
@@ -54,7 +54,7 @@ class Relay:
         """Timed out (silence), or the flow broke (480)."""
         self.open.count -= 1
         if status != 408:
-            self.request.reply(towards_caller(status), now)
+            self.request.reply(towards_caller(status, self.request.flow.listener.internal), now)
 
     def accepted(self) -> Relay:
         """Itself: only an INVITE can be accepted more than once."""

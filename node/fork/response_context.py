@@ -105,6 +105,9 @@ class ResponseContext:
         status = message.status
         if branch.status:
             return
+        if status == 430 and branch.target.alternative is not None:
+            self.failed(branch, status, now)
+            return
         branch.status = status
         branch.message = message
         if 200 <= status < 300:
@@ -206,7 +209,7 @@ class ResponseContext:
             self._pass(480, now)
             request.reply(480, now)
             return
-        status = towards_caller(statuses[chosen])
+        status = towards_caller(statuses[chosen], request.flow.listener.internal)
         message = answered[chosen].message
         challenges = self._challenges(answered[chosen], status)
         self._pass(status, now)

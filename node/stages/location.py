@@ -143,7 +143,7 @@ class Location:
 
     def _make(self, binding: Binding) -> Target:
         """The target of one binding."""
-        uri = binding.uri.encode()
+        uri = request_uri(binding.uri)
         device = binding.instance if binding.reg_id else ""
         if binding.path:
             return Target(uri, binding.q, tuple(p.encode() for p in binding.path), device=device)
@@ -154,6 +154,16 @@ class Location:
             return Target(uri, binding.q, device=device, asleep=bool(binding.flow))
         route = internal_route(member.internal, binding.flow)
         return Target(uri, binding.q, (route,), device=device, internal=True)
+
+
+def request_uri(contact: str) -> bytes:
+    """A Contact URI as it may stand in a Request-URI: header fields and the method parameter
+    have no place there (RFC 3261 16.5, 19.1.1)."""
+    raw = contact.encode()
+    if "?" not in contact and ";method=" not in contact.lower():
+        return raw
+    uri = parse_uri(raw).without_params(("method",))
+    return str(uri).removesuffix("?" + uri.headers).encode()
 
 
 def internal_route(internal: str, token: str) -> bytes:
