@@ -65,7 +65,7 @@ class Wanted:
         if self.prid:
             return "prid:" + self.prid
         line = self.uri.params.get("line")
-        return "line:" + line if line else self.shown
+        return "line:" + line if line else _comparable(self.shown)
 
     def binding(
         self, message: Message, path: tuple[str, ...], node: str, epoch: str, flow: str, reliable: bool
@@ -169,3 +169,12 @@ def _text(raw: bytes) -> str:
         return raw.decode()
     except UnicodeDecodeError:
         raise Refused(400, "Contact or Call-ID is not UTF-8") from None
+
+
+def _comparable(uri: str) -> str:
+    """Equal for two spellings of one URI: host and parameters ignore case (RFC 3261 19.1.4)."""
+    user, at, rest = uri.rpartition("@")
+    if not at:
+        scheme, _, host = rest.partition(":")
+        return f"{scheme.lower()}:{host.lower()}"
+    return user + at + rest.lower()

@@ -22,6 +22,8 @@ from node.transport.address import is_address
 from node.transport.flow import Flow
 from node.transport.token import FlowTokens
 
+EXTENSIONS = frozenset((b"path", b"outbound", b"gruu"))
+
 
 class Registrar:
     """Takes each REGISTER for a domain of ours."""
@@ -68,6 +70,8 @@ class Registrar:
             aor = self._identity.aor(request.message.to_uri)
             if aor is None:
                 raise Refused(403, "This domain or user is not served here")
+            if request.message.has("require"):
+                _require(request.message)
             wanted = read_contacts(request.message, self._settings)
             if wanted is not None and not wanted:
                 return self._list(request, aor)
@@ -169,6 +173,13 @@ class Registrar:
         call_id = request.message.call_id.decode("utf-8", "replace")
         why = detail or reason
         self._emit(RegistrationRefused(aor or "", status, why, _source(request.flow), call_id))
+
+
+def _require(message: Message) -> None:
+    """RFC 3261 10.3 step 2. Raises Refused 420 for extensions that we do not know."""
+    unknown = [option for option in message.values("require") if option.lower() not in EXTENSIONS]
+    if unknown:
+        raise Refused(420, "Bad Extension", b"Unsupported: " + b", ".join(unknown) + b"\r\n")
 
 
 def _only_by_flow(contact: Wanted, flow: Flow) -> bool:

@@ -128,7 +128,6 @@ async def test_what_is_the_same_device(alice: SipPhone) -> None:
     assert (await query(alice)).keys() == {there(4)}, "push parameters leak, or one token wakes two"
 
 
-@pytest.mark.xfail(strict=True, reason="the registrar compares Contacts as text")
 async def test_contacts_are_compared_as_uris(alice: SipPhone) -> None:
     """RFC 3261 10.3 step 7 and 19.1.4."""
     await alice.register(contact="<sip:x@Example.Com;transport=udp>")
@@ -233,7 +232,6 @@ async def test_outbound_through_a_proxy_that_does_not_know_it(alice: SipPhone) -
     await alice.register(fields=rows)
 
 
-@pytest.mark.xfail(strict=True, reason="the registrar does not look at Require (RFC 3261 10.3 step 2)")
 async def test_extension_that_is_required_and_not_known(alice: SipPhone) -> None:
     answer = await alice.register(fields=[("Require", "outbound, warp-drive")], status=420)
     assert answer.values("Unsupported") == ["warp-drive"]
