@@ -194,16 +194,15 @@ class Wanderer:
                 return
             if status_of(data) or data.startswith(b"ACK "):
                 continue
-            self._socket.sendto(_answer(data), peer)
+            self._socket.sendto(answer_to(data, 486 if data.startswith(b"INVITE ") else 200), peer)
             with self._news:
                 self._came.append(data)
                 self._news.notify_all()
 
 
-def _answer(request: bytes) -> bytes:
-    """Vias, From, To, Call-ID and CSeq as they came."""
-    start, *rows = re.split(rb"\r\n(?![ \t])", request.partition(b"\r\n\r\n")[0])
+def answer_to(request: bytes, status: int) -> bytes:
+    """A response with Vias, From, To, Call-ID and CSeq as they came."""
+    rows = re.split(rb"\r\n(?![ \t])", request.partition(b"\r\n\r\n")[0])[1:]
     wanted = (b"via", b"v", b"from", b"f", b"to", b"t", b"call-id", b"i", b"cseq")
     kept = [row for row in rows if row.partition(b":")[0].strip().lower() in wanted]
-    status = b"SIP/2.0 486 Busy Here" if start.startswith(b"INVITE ") else b"SIP/2.0 200 OK"
-    return b"\r\n".join((status, *kept, b"Content-Length: 0", b"", b""))
+    return b"\r\n".join((b"SIP/2.0 %d Because" % status, *kept, b"Content-Length: 0", b"", b""))
