@@ -191,6 +191,16 @@ def test_contacts_that_are_not_utf8(node: ClarionNode, contact: bytes) -> None:
         assert status_of(answer) == 400, answer
 
 
+def test_extensions_that_the_node_lacks(node: ClarionNode) -> None:
+    with Caller("udp", node.address("udp")) as peer:
+        answer = peer.ask(
+            compose(OPTIONS, peer.via(), rows=b"Require: path, warp\r\nProxy-Require: drive\r\n")
+        )
+        assert status_of(answer) == 420 and b"\r\nUnsupported: drive\r\n" in answer
+        answer = peer.ask(compose(OPTIONS, peer.via(), rows=b"Require: path, warp\r\n"))
+        assert status_of(answer) == 420 and b"\r\nUnsupported: warp\r\n" in answer
+
+
 # lying and lost streams
 
 
