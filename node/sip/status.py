@@ -81,8 +81,3 @@ REASONS: Final[dict[int, str]] = {
     607: "Unwanted",
     608: "Rejected",
 }
-
-
-def reason_of(status: int) -> str:
-    """The registered reason phrase, or that of the class (``x00``) for a code nobody registered."""
-    return REASONS.get(status) or REASONS.get(status // 100 * 100, "Unknown")

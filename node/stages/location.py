@@ -82,13 +82,10 @@ class Location:
 
     async def _fetch(self, request: Request, aor: str) -> Verdict:
         try:
-            record = await self._locations.fetch(aor)
+            record = await self._locations.lookup(aor)
         except StoreUnavailable:
-            stale = self._locations.last_known(aor)
-            if stale is None:
-                request.reply(503, request.now, "Location service unavailable", self._retry_after)
-                return TAKEN
-            record = stale
+            request.reply(503, request.now, "Location service unavailable", self._retry_after)
+            return TAKEN
         return self._target(request, record)
 
     def _target(self, request: Request, record: Record) -> Verdict:

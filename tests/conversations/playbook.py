@@ -128,8 +128,9 @@ class Locations:
             return None
         return self.records.get(aor, Record(aor, ()))
 
-    def last_known(self, aor: str) -> Record | None:
-        return self.records.get(aor)
+    async def lookup(self, aor: str) -> Record:
+        known = self.records.get(aor)
+        return await self.fetch(aor) if known is None or not self.away else known
 
     async def fetch(self, aor: str) -> Record:
         if self.away:

@@ -82,7 +82,7 @@ async def test_a_lease_is_kept_and_its_keys_go_with_it(gateway: Gateway) -> None
     lost: list[int] = []
     lease = await Lease.grant(gateway, 2, lambda: lost.append(1))
     await gateway.put("e/x", b"", lease.id)
-    await asyncio.sleep(2.5)
+    await asyncio.sleep(2.5)  # longer than the lease: that nothing happens has no event to wait for
     assert lease.sure and await gateway.get("e/x") is not None and not lost
     await lease.revoke()
     assert not lease.sure and await gateway.get("e/x") is None
