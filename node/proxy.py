@@ -16,6 +16,7 @@ from typing import Any
 
 from cluster.location.service import LocationService
 from cluster.membership import Members
+from node.waking.pushes import Pushes
 from node.branch_id import BranchIds
 from node.events import CallEnded, result_of
 from node.flows import Flows
@@ -67,8 +68,11 @@ class Proxy:
         locator: Locator,
         loop: asyncio.AbstractEventLoop,
         emit: Callable[[object], None] | None = None,
+        push: Pushes | None = None,
+        purr_key: bytes = b"",
     ) -> None:
-        """`emit` is told `node.events`; None if nobody listens. `attach` must follow."""
+        """`emit` is told `node.events`; None if nobody listens. Without `push` nobody is woken. `purr_key` is
+        the cluster's secret for pn-purr (RFC 8599 6). `attach` must follow."""
         self._settings = settings
         self._name = name
         self._epoch = epoch
@@ -78,6 +82,8 @@ class Proxy:
         self._locator = locator
         self._loop = loop
         self._emit = emit
+        self._push = push
+        self._purr_key = purr_key
         self._tasks: set[asyncio.Task[None]] = set()
         self._armed: asyncio.TimerHandle | None = None
         self._armed_for = float("inf")

@@ -213,6 +213,69 @@ class RoutingSettings(msgspec.Struct, kw_only=True, frozen=True):
     ] = 5.0
 
 
+class WakingSettings(msgspec.Struct, kw_only=True, frozen=True):
+    """Section `[waking]`: when a sleeping phone is woken by a push (RFC 8599), and for how long."""
+
+    timeout: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=30,
+            description="Seconds that a phone has to answer before it is pushed; `pn-timeout` of its Contact "
+            "goes first. A phone whose connection is gone is pushed at once.",
+        ),
+    ] = 0.0
+    fork_late: Annotated[
+        bool,
+        Meta(description="Whether every call waits for phones that register late, not only woken ones."),
+    ] = False
+    request_timeout: Annotated[
+        float,
+        Meta(gt=0, le=30, description="Seconds that a request other than INVITE waits for a woken phone."),
+    ] = 20.0
+    retransmission_count: Annotated[
+        int, Meta(ge=0, le=20, description="How often the push of a call is repeated while nobody answers.")
+    ] = 0
+    retransmission_interval: Annotated[
+        float, Meta(ge=1, le=60, description="Seconds between these repetitions.")
+    ] = 5.0
+    call_remote_push_interval: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=30,
+            description="Seconds between repeated alerts of a call to an Apple phone without a VoIP token; "
+            "0 for one alert only. `pn-call-remote-push-interval` of its Contact goes first.",
+        ),
+    ] = 0.0
+    message_time_to_live: Annotated[
+        int, Meta(ge=0, le=2_419_200, description="Seconds that the push of a message may be delivered late.")
+    ] = 604_800
+    display_from_uri: Annotated[
+        bool, Meta(description="Whether pushes show the caller's URI instead of the name.")
+    ] = False
+    message_summaries: Annotated[
+        bool, Meta(description="Whether a NOTIFY of message-summary (voicemail) wakes the phone.")
+    ] = True
+    wakeup_before: Annotated[
+        float,
+        Meta(
+            ge=10,
+            le=86400,
+            description="Seconds before its registration ends that a suspended app is woken to renew it.",
+        ),
+    ] = 180.0
+    wakeup_repeat: Annotated[
+        int, Meta(ge=0, le=10, description="How often that is repeated in the time left, when missed.")
+    ] = 3
+    refresh_all: Annotated[
+        bool,
+        Meta(
+            description="Whether that is done for every app with a push address, not only with +sip.pnsreg."
+        ),
+    ] = False
+
+
 class LimitsSettings(msgspec.Struct, kw_only=True, frozen=True):
     """Section `[limits]`: every bound that protects the node."""
 
@@ -246,4 +309,5 @@ class NodeRoomSettings(msgspec.Struct, kw_only=True, frozen=True):
     auth: AuthSettings = AuthSettings()
     registrar: RegistrarSettings = RegistrarSettings()
     routing: RoutingSettings = RoutingSettings()
+    waking: WakingSettings = WakingSettings()
     limits: LimitsSettings = LimitsSettings()
