@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from node.transport.address import parse_listen
-from ops.config.show import masked
+from ops.config.problem import masked
 from ops.listen import bracketed, is_loopback
 from ops.place import admin_socket
 from ops.settings import Settings

@@ -5,6 +5,15 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from cluster.push.settings import (
+    ApnsApp,
+    FcmApp,
+    ProviderSettings,
+    PushSettings,
+    WebhookSettings,
+    WebPushSettings,
+    WnsApp,
+)
 from cluster.settings import EtcdSettings, RedisSettings
 from node.settings import (
     AuthSettings,
@@ -15,6 +24,7 @@ from node.settings import (
     RoutingSettings,
     TlsSettings,
     TransportSettings,
+    WakingSettings,
 )
 
 
@@ -32,7 +42,7 @@ class LogSettings(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class Settings(msgspec.Struct, kw_only=True, frozen=True):
-    """Every section of the configuration file."""
+    """Every section of the configuration file; a `dict` is a table with a name, one for each app."""
 
     node: NodeSettings = NodeSettings()
     transport: TransportSettings = TransportSettings()
@@ -40,9 +50,16 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True):
     auth: AuthSettings = AuthSettings()
     registrar: RegistrarSettings = RegistrarSettings()
     routing: RoutingSettings = RoutingSettings()
+    waking: WakingSettings = WakingSettings()
     limits: LimitsSettings = LimitsSettings()
     redis: RedisSettings = RedisSettings()
     etcd: EtcdSettings = EtcdSettings()
+    push: PushSettings = PushSettings()
+    apns: dict[str, ApnsApp] = {}
+    fcm: dict[str, FcmApp] = {}
+    wns: dict[str, WnsApp] = {}
+    webpush: WebPushSettings = WebPushSettings()
+    webhook: WebhookSettings = WebhookSettings()
     log: LogSettings = LogSettings()
 
     def room(self) -> NodeRoomSettings:
@@ -54,5 +71,17 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True):
             auth=self.auth,
             registrar=self.registrar,
             routing=self.routing,
+            waking=self.waking,
             limits=self.limits,
+        )
+
+    def providers(self) -> ProviderSettings:
+        """The sections that the push service reads."""
+        return ProviderSettings(
+            push=self.push,
+            apns=self.apns,
+            fcm=self.fcm,
+            wns=self.wns,
+            webpush=self.webpush,
+            webhook=self.webhook,
         )

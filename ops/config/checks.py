@@ -7,9 +7,8 @@ from urllib.parse import urlsplit
 from cluster.errors import BadAddress
 from cluster.redis.address import parse_url
 from node.transport.address import ListenAddress, parse_listen, split_host
+from ops.config.push_checks import Finding, check_push
 from ops.settings import Settings
-
-Finding = tuple[tuple[str, str], str]  # ((section, option), what was expected)
 
 REDIS_SCHEMES = ("redis", "rediss", "sentinel", "sentinels", "cluster", "clusters")
 
@@ -20,6 +19,7 @@ def check(settings: Settings) -> Iterator[Finding]:
     yield from _stores(settings)
     yield from _files(settings)
     yield from _registrar(settings)
+    yield from check_push(settings)
 
 
 def _addresses(settings: Settings) -> Iterator[Finding]:

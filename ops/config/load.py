@@ -7,7 +7,7 @@ A wrong value leaves its default in place, so that the rules between options are
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,13 @@ from typing import Any
 import msgspec
 
 from ops.config.checks import check
-from ops.config.options import Option, options, sections
+from ops.config.options import Option, families, family_options, options, sections, title
 from ops.config.problem import Problem, nearest, shown
 from ops.config.source import Source
 from ops.settings import Settings
 
 OTHER_VARIABLES = ("CLARION_PURE_PYTHON", "CLARION_CONFIG")
-Key = tuple[str, str]
+Key = tuple[str, str]  # the table as `[title]` shows it, and the option
 
 
 @dataclass(slots=True)
@@ -48,6 +48,7 @@ class _Reading:
         self.values: dict[str, dict[str, Any]] = {section: {} for section in sections()}
         self.loaded = Loaded()
         self.wrong: set[Key] = set()
+        self.places: dict[str, str] = {}  # where the table of an app begins
 
     def problem(self, place: str, option: str, message: str, remedy: str = "") -> None:
         self.loaded.problems.append(Problem(place, option, message, remedy))
@@ -74,9 +75,48 @@ class _Reading:
                 self.problem(place, kind, "unknown section", self._section_remedy(section, table))
             elif not isinstance(table, dict):
                 self.problem(place, f"[{section}]", f"expected a section, got {shown(table)}")
+            elif section in families():
+                for app, inner in table.items():
+                    self._read_app(section, app, inner, source, name)
             else:
-                for key, value in table.items():
-                    self._take(section, key, value, f"{name}:{source.line(section, key)}")
+                self._read_section(section, table, source, name)
+
+    def _read_section(self, section: str, table: dict[str, Any], source: Source, name: str) -> None:
+        for key, value in table.items():
+            place = f"{name}:{source.line(section, key)}"
+            option = options().get((section, key))
+            if option is None:
+                self._unknown(place, section, key, (name for home, name in options() if home == section))
+            else:
+                self._convert(option, self.values[section], value, place, section)
+
+    def _read_app(self, family: str, app: str, table: object, source: Source, name: str) -> None:
+        """One table of a family, `[apns."org.example.app"]`."""
+        place = f"{name}:{source.line(family, app)}"
+        if not isinstance(table, dict):
+            example = title(family, "org.example.app" if family == "apns" else "name-of-the-app")
+            self.problem(
+                place,
+                f"[{family}] {app}",
+                "expected a table for each app",
+                f"write it below [{example}], with the name of your app",
+            )
+            return
+        known = family_options(family)
+        values = self.values[family][app] = {}
+        self.places[title(family, app)] = place
+        for key, value in table.items():
+            place = f"{name}:{source.line(family, app, key)}"
+            if key in known:
+                self._convert(known[key], values, value, place, title(family, app))
+            elif isinstance(value, dict):
+                meant = title(family, ".".join((app, *_names_down(key, value, known))))
+                self.problem(place, f"[{family}.{app}]", f"unknown table {key}", f"did you mean [{meant}]?")
+            else:
+                self._unknown(place, title(family, app), key, known)
+
+    def _unknown(self, place: str, table: str, key: str, known: Iterable[str]) -> None:
+        self.problem(place, f"[{table}] {key}", "unknown option", nearest(key, known))
 
     @staticmethod
     def _section_remedy(section: str, table: object) -> str:
@@ -86,25 +126,18 @@ class _Reading:
             return "it belongs into " + " or ".join(f"[{home}]" for home in homes)
         return nearest(section, sections())
 
-    def _take(self, section: str, key: str, value: object, place: str) -> None:
-        option = options().get((section, key))
-        if option is None:
-            names = [name for home, name in options() if home == section]
-            self.problem(place, f"[{section}] {key}", "unknown option", nearest(key, names))
-            return
-        self._convert(option, value, place, f"[{section}] {key}")
-
-    def _convert(self, option: Option, value: object, place: str, title: str) -> None:
-        key = (option.section, option.name)
+    def _convert(self, option: Option, values: dict[str, Any], value: object, place: str, table: str) -> None:
+        """Puts the value into `values`, or says what was expected; `table` is what the brackets hold."""
+        key = (table, option.name)
         try:
-            self.values[option.section][option.name] = msgspec.convert(value, option.type)
+            values[option.name] = msgspec.convert(value, option.type)
             self.loaded.origins[key] = place
             self.wrong.discard(key)
         except msgspec.ValidationError:
             self.wrong.add(key)
             got = "a hidden value" if option.secret else shown(value)
             remedy = nearest(str(value), option.choices) if len(option.choices) > 1 else ""
-            self.problem(place, title, f"expected {option.expected}, got {got}", remedy)
+            self.problem(place, f"[{table}] {option.name}", f"expected {option.expected}, got {got}", remedy)
 
     def read_environment(self, environment: Mapping[str, str]) -> None:
         by_variable = {option.variable: option for option in options().values()}
@@ -113,7 +146,11 @@ class _Reading:
                 continue
             if option := by_variable.get(name):
                 value = from_text(text, option)
-                self._convert(option, value, f"environment {name}", f"[{option.section}] {option.name}")
+                self._convert(
+                    option, self.values[option.section], value, f"environment {name}", option.section
+                )
+            elif name.split("_")[1].lower() in families():
+                self.problem(f"environment {name}", name, "no such option", "apps are set in the file only")
             elif name.split("_")[1].lower() in sections():
                 self.problem(f"environment {name}", name, "no such option", nearest(name, by_variable))
 
@@ -121,7 +158,7 @@ class _Reading:
         self.loaded.settings = msgspec.convert(self.values, Settings)
         for (section, name), message in check(self.loaded.settings):
             if (section, name) not in self.wrong:
-                place = self.loaded.origin(section, name)
+                place = self.loaded.origins.get((section, name)) or self.places.get(section, "default")
                 self.problem(place, f"[{section}] {name}", message)
         self.loaded.problems.sort(key=lambda problem: problem.order)
         return self.loaded
@@ -150,6 +187,16 @@ def from_text(text: str, option: Option) -> object:
         return tomllib.loads(f"value = {word}")["value"]
     except tomllib.TOMLDecodeError:
         return text
+
+
+def _names_down(name: str, table: dict[str, Any], known: Iterable[str]) -> Iterator[str]:
+    """What stands unquoted after a family, down to the first table that has an option."""
+    yield name
+    if not set(table) & set(known):
+        for inner, value in table.items():
+            if isinstance(value, dict):
+                yield from _names_down(inner, value, known)
+                return
 
 
 def _list(word: str) -> object:

@@ -1,17 +1,22 @@
-"""The options that exist: one `Option` per field of the settings, with its type in words."""
+"""The options that exist: one `Option` per field of the settings, with its type in words.
 
+A section is a table of the file, `[push]`; a family is a table for each of several apps, `[apns."name"]`.
+"""
+
+import re
 from collections.abc import Iterator
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args, get_origin
 
 import msgspec
+import orjson
 from msgspec import inspect
 
 from ops.settings import Settings
 
 
 class Option(NamedTuple):
-    """One key of one section."""
+    """One key of one section, or of each table of a family."""
 
     section: str
     name: str
@@ -19,16 +24,17 @@ class Option(NamedTuple):
     default: object
     expected: str  # what a value must be, in words
     description: str
+    in_family: bool = False
 
     @property
     def variable(self) -> str:
-        """The environment variable that overrides it."""
-        return f"CLARION_{self.section}_{self.name}".upper()
+        """The environment variable that overrides it; none does so in a family."""
+        return "" if self.in_family else f"CLARION_{self.section}_{self.name}".upper()
 
     @property
     def secret(self) -> bool:
         """Whether its value must not be shown."""
-        return self.name.endswith("password")
+        return self.name.endswith("password") or self.name == "secret"
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -39,27 +45,59 @@ class Option(NamedTuple):
 
 @cache
 def sections() -> dict[str, str]:
-    """Section name -> the sentence that says what it is about."""
+    """Section or family name -> the sentence that says what it is about."""
     return {
-        field.name: (field.type.__doc__ or "").split(": ", 1)[-1].split("\n")[0]
+        field.name: (record(field.type).__doc__ or "").split("]`: ", 1)[-1].split("\n")[0]
         for field in msgspec.structs.fields(Settings)
     }
 
 
 @cache
+def families() -> frozenset[str]:
+    """The names that stand before an app's: `apns` of `[apns."org.example.app"]`."""
+    return frozenset(field.name for field in msgspec.structs.fields(Settings) if _is_family(field.type))
+
+
+@cache
 def options() -> dict[tuple[str, str], Option]:
-    """Every option by (section, name), in the order of the file."""
-    return {(option.section, option.name): option for option in _options()}
+    """Every option of the sections by (section, name), in the order of the file."""
+    return {(option.section, option.name): option for option in _options(family=False)}
 
 
-def _options() -> Iterator[Option]:
+@cache
+def family_options(family: str) -> dict[str, Option]:
+    """The options that each table of a family has, by name."""
+    return {option.name: option for option in _options(family=True) if option.section == family}
+
+
+def _options(*, family: bool) -> Iterator[Option]:
     for section in msgspec.structs.fields(Settings):
-        hints = {field.name: field.type for field in inspect_fields(section.type)}
-        for field in msgspec.structs.fields(section.type):
+        if _is_family(section.type) != family:
+            continue
+        struct = record(section.type)
+        hints = {field.name: field.type for field in inspect_fields(struct)}
+        for field in msgspec.structs.fields(struct):
             kind = hints[field.name]
             info = kind.extra_json_schema if isinstance(kind, inspect.Metadata) else None
             description = str((info or {}).get("description", ""))
-            yield Option(section.name, field.name, field.type, field.default, in_words(kind), description)
+            expected = in_words(kind)
+            yield Option(section.name, field.name, field.type, field.default, expected, description, family)
+
+
+def title(family: str, app: str) -> str:
+    """How a table of a family is written, without the brackets: `apns."org.example.app"`."""
+    bare = re.fullmatch(r"[A-Za-z0-9_-]+", app)
+    return f"{family}.{app if bare else orjson.dumps(app).decode()}"
+
+
+def record(section_type: Any) -> type[msgspec.Struct]:
+    """The settings record of a section, or of each table of a family."""
+    kind: type[msgspec.Struct] = get_args(section_type)[1] if _is_family(section_type) else section_type
+    return kind
+
+
+def _is_family(section_type: Any) -> bool:
+    return get_origin(section_type) is dict
 
 
 def inspect_fields(struct: type[msgspec.Struct]) -> tuple[inspect.Field, ...]:

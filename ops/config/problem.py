@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Iterable
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 
 class Problem(NamedTuple):
@@ -42,3 +43,10 @@ def shown(value: object) -> str:
         else str(value)
     )
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def masked(value: object) -> object:
+    """A URL without the password in it; anything else as it is."""
+    if isinstance(value, str) and "://" in value and (password := urlsplit(value).password):
+        return value.replace(f":{password}@", ":(hidden)@", 1)
+    return value

@@ -5,12 +5,14 @@ that span lines. A key inside an inline table is found at the line of that table
 """
 
 import re
+import tomllib
 from collections.abc import Iterator
+from typing import Any
 
-_HEADER = re.compile(r"^\s*\[\s*([^\[\]]+?)\s*\]\s*(#.*)?$")
-_KEY = re.compile(
-    r"""^\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*="""
-)
+_PART = r"""(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')"""
+_DOTTED = rf"({_PART}(?:\s*\.\s*{_PART})*)"
+_HEADER = re.compile(rf"^\s*\[\s*{_DOTTED}\s*\]\s*$")
+_KEY = re.compile(rf"^\s*{_DOTTED}\s*=")
 _STRINGS = re.compile(r'"""(?s:.*?)"""|\'\'\'(?s:.*?)\'\'\'|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'|#[^\n]*')
 
 
@@ -20,13 +22,14 @@ class Source:
     def __init__(self, text: str) -> None:
         self._lines: dict[tuple[str, ...], int] = {}
         for path, line in _keys(text):
-            self._lines.setdefault(path, line)
+            for depth in range(1, len(path) + 1):
+                self._lines.setdefault(path[:depth], line)
 
-    def line(self, section: str, key: str = "") -> int:
-        """Line of the key, else of its section, else 1."""
-        for path in ((section, key), (section,)):
-            if path in self._lines:
-                return self._lines[path]
+    def line(self, *path: str) -> int:
+        """Line of the key that this path of table names leads to, else of its table, else 1."""
+        for depth in range(len(path), 0, -1):
+            if path[:depth] in self._lines:
+                return self._lines[path[:depth]]
         return 1
 
 
@@ -38,19 +41,17 @@ def _keys(text: str) -> Iterator[tuple[tuple[str, ...], int]]:
     for number, line in enumerate(_blank(text).split("\n"), 1):
         if depth == 0:
             if header := _HEADER.match(line):
-                section = _path(header[1])
+                section = _path(originals[number - 1][slice(*header.span(1))])
                 yield section, number
                 continue
-            # a quoted key is blanked too: read it from the text itself
-            if key := _KEY.match(originals[number - 1] if line.lstrip().startswith(('"', "'")) else line):
-                path = section + _path(key[1])
-                yield path[:1], number
-                yield path[:2], number
+            if key := _KEY.match(line):
+                yield section + _path(originals[number - 1][slice(*key.span(1))]), number
         depth = max(0, depth + line.count("[") + line.count("{") - line.count("]") - line.count("}"))
 
 
 def _blank(text: str) -> str:
-    """The text with the inside of strings and comments replaced by spaces, line breaks kept."""
+    """The text with the inside of strings replaced by spaces and without comments; line breaks are kept, and
+    what precedes a comment stays in its column."""
 
     def spaces(match: re.Match[str]) -> str:
         whole = match[0]
@@ -62,4 +63,10 @@ def _blank(text: str) -> str:
 
 
 def _path(dotted: str) -> tuple[str, ...]:
-    return tuple(part.strip().strip("\"'") for part in dotted.split("."))
+    """The names of a dotted key, quotes taken off."""
+    found: list[str] = []
+    table: Any = tomllib.loads(f"{dotted} = 0")
+    while isinstance(table, dict):
+        ((name, table),) = table.items()
+        found.append(name)
+    return tuple(found)
