@@ -20,10 +20,12 @@ class Observed(Protocol):
     def ready(self) -> bool: ...
     def status(self) -> dict[str, Any]: ...
     async def registrations(self, aor: str | None) -> list[dict[str, Any]]: ...
+    async def explained(self, aor: str) -> list[dict[str, Any]]: ...
 
 
 class AdminServer:
-    """Serves `/status`, `/registrations`, `/registrations/{aor}`, `/healthz` and `/readyz`."""
+    """Serves `/status`, `/registrations`, `/registrations/{aor}`, `/explain/push/{aor}`, `/healthz` and
+    `/readyz`."""
 
     def __init__(self, path: Path, observed: Observed) -> None:
         self.path = path
@@ -36,6 +38,7 @@ class AdminServer:
                 web.get("/status", self._status),
                 web.get("/registrations", self._registrations),
                 web.get("/registrations/{aor}", self._registrations),
+                web.get("/explain/push/{aor}", self._explained),
             ]
         )
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
@@ -77,6 +80,12 @@ class AdminServer:
         aor = request.match_info.get("aor")
         try:
             return _json(await self._observed.registrations(aor))
+        except StoreUnavailable as error:
+            return _json({"error": str(error)}, 503)
+
+    async def _explained(self, request: web.Request) -> web.Response:
+        try:
+            return _json(await self._observed.explained(request.match_info["aor"]))
         except StoreUnavailable as error:
             return _json({"error": str(error)}, 503)
 

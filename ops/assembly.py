@@ -1,21 +1,24 @@
 """Putting one node together: stores, membership, flow tokens, the proxy core and its transports.
 
-    settings ─► LocationService ─┐
-             ─► Members ─────────┼─► Proxy ◄─► Transports
-             ─► FlowTokens ──────┘
+    settings ─► LocationService ─┬─────────────┐
+             ─► Members ─────────┼─► PushService ─► Proxy ◄─► Transports
+             ─► FlowTokens ──────┘─────────────┘
 
 `build` makes the parts; `Node` starts, drains and stops them in the order that loses nothing: the node joins
-when its listeners are open, and leaves before they close.
+when its listeners are open, and leaves before they close. It dispatches pushes only as a member: it begins
+after it joined, and gives its partitions back before it leaves.
 """
 
 import asyncio
+import hmac
 import logging
 import os
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cluster.errors import BadAddress, NameTaken
 from cluster.location.service import LocationService
@@ -29,14 +32,19 @@ from node.transport.tls_context import tls_contexts
 from node.transport.token import FlowTokens
 from node.transport.transports import Transports
 from ops.child import Child
+from ops.credentials_watch import CredentialsWatch
+from ops.device import device_shown
 from ops.errors import StartError
 from ops.event_log import EventLog
 from ops.registrations import LIMIT, bindings_shown
 from ops.secret import flow_token_key
 from ops.settings import Settings
 from ops.static_registrations import StaticRegistrations
-from ops.status import counts, members_shown
+from ops.status import counts, members_shown, push_shown
 from ops.version import version
+
+if TYPE_CHECKING:
+    from cluster.push.service import PushService
 
 ETCD_PATIENCE = 5.0  # s that a start waits for etcd
 
@@ -57,6 +65,7 @@ class Node:
         dns: SystemDns,
         events: EventLog,
         children: Sequence[Child] = (),
+        push: "PushService | None" = None,
     ) -> None:
         self.settings = settings
         self.epoch = epoch
@@ -64,6 +73,7 @@ class Node:
         self.members = members
         self.proxy = proxy
         self.transports = transports
+        self.push = push
         self.ready = False
         self.draining = False
         self._dns = dns
@@ -71,6 +81,7 @@ class Node:
         self._children = children
         self._started = time.time()
         self._static: StaticRegistrations | None = None
+        self._credentials: CredentialsWatch | None = None
 
     async def start(self) -> None:
         """Opens the listeners and joins. Raises StartError."""
@@ -83,6 +94,10 @@ class Node:
             raise StartError(str(error)) from None
         except (OSError, ValueError) as error:
             raise StartError(f"[node] listen, internal: {error.args[-1]}") from None
+        if self.push is not None:
+            await self.push.start()
+            self._credentials = CredentialsWatch(self.push.catalogue, self._events.emit)
+            self._credentials.start()
         self.ready = True
         registrar = self.settings.registrar
         if registrar.static_file:
@@ -96,11 +111,17 @@ class Node:
         """Reads again what may have changed on disk (SIGHUP)."""
         if self._static is not None:
             self._static.reload()
+        if self.push is not None:
+            self.push.reload()
+        if self._credentials is not None:
+            self._credentials.again()
 
     async def drain(self, timeout: float) -> None:
         """Takes no new calls, tells the others so, and lets what runs end within `timeout` seconds."""
         self.ready, self.draining = False, True
         await self.members.set_draining()
+        if self.push is not None:
+            await self.push.drain()
         if not await self.proxy.drain(timeout):
             log.warning("requests still open after %.0f s are given up", timeout)
 
@@ -109,6 +130,10 @@ class Node:
         self.ready = False
         if self._static is not None:
             await self._static.stop()
+        if self._credentials is not None:
+            await self._credentials.stop()
+        if self.push is not None:
+            await self.push.close()
         await self.members.leave()
         await self.proxy.close()
         await self.transports.close()
@@ -118,6 +143,7 @@ class Node:
     def status(self) -> dict[str, Any]:
         """What `/status` shows."""
         node = self.settings.node
+        push = push_shown(self.push)
         return {
             "node": {
                 "name": node.name,
@@ -130,7 +156,8 @@ class Node:
                 "internal": node.internal,
             },
             "members": members_shown(self.members),
-            "leader": None,  # elections come with push dispatch
+            "leader": push.pop("dispatchers", None),
+            "push": push,
             "stores": {
                 "redis": _connected(self.locations.connected),
                 "etcd": _connected(self.members.connected),
@@ -147,6 +174,11 @@ class Node:
         async for record in self.locations.scan(limit=LIMIT):
             rows += bindings_shown(record, self.locations.now_ms())
         return sorted(rows, key=lambda row: str(row["aor"]))
+
+    async def explained(self, aor: str) -> list[dict[str, Any]]:
+        """What `/explain/push` shows: for each device of a user, what a call would do now. Empty: unknown."""
+        found: list[dict[str, Any]] = await self.proxy.explain(aor)
+        return [row | {"device": device_shown(str(row["device"]))} for row in found]
 
     def _member(self) -> Member:
         """This node as the others see it."""
@@ -181,6 +213,11 @@ async def build(settings: Settings, folder: Path, events: EventLog, children: Se
     key = await flow_token_key(locations, folder)
     tokens = FlowTokens(name, [key], epoch)
     dns = SystemDns(settings.transport.dns_servers)
+    push = None
+    if settings.push.enabled and find_spec("cluster.push.service") is not None:
+        from cluster.push.service import PushService
+
+        push = PushService(settings.providers(), settings.redis, locations, members, events.emit, name)
     proxy = Proxy(
         room,
         name=name,
@@ -191,9 +228,11 @@ async def build(settings: Settings, folder: Path, events: EventLog, children: Se
         locator=_locator(settings, dns),
         loop=loop,
         emit=events.emit if settings.log.events else None,
+        push=push,
+        purr_key=hmac.digest(key, b"pn-purr", "sha256"),
     )
     transports = Transports(loop, room, proxy, tls, _internal_peers(members))
-    return Node(settings, epoch, locations, members, proxy, transports, dns, events, children)
+    return Node(settings, epoch, locations, members, proxy, transports, dns, events, children, push)
 
 
 def _locator(settings: Settings, dns: SystemDns) -> Locator:

@@ -19,6 +19,7 @@ from typing import IO, Any
 import msgspec
 import orjson
 
+from ops.device import device_shown
 from ops.notices import notice
 
 CAPACITY = 20_000
@@ -115,7 +116,14 @@ class EventLog:
 def line(node: str, at: float, event: object) -> bytes:
     """One event as a JSON line: time, node, kind, then the fields of the record."""
     head = {"at": round(at, 6), "node": node, "event": type(event).__name__}
-    return orjson.dumps(head | _fields(event), default=_plain, option=orjson.OPT_APPEND_NEWLINE)
+    fields = _fields(event)
+    if "event" in fields:  # what a push tells: the name of the record keeps its place
+        fields["why"] = fields.pop("event")
+    if "device" in fields:
+        fields["device"] = device_shown(fields["device"])
+    if "devices" in fields:
+        fields["devices"] = [device_shown(device) for device in fields["devices"]]
+    return orjson.dumps(head | fields, default=_plain, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def _fields(event: object) -> dict[str, Any]:

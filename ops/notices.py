@@ -1,6 +1,9 @@
-"""Which events an operator reads as log lines, and in which words: the state of stores and members."""
+"""Which events an operator reads as log lines, and in which words: stores, members and push services."""
 
 import logging
+import time
+from collections import OrderedDict
+from collections.abc import Iterable
 
 from cluster.events import (
     CoordinatorBack,
@@ -13,6 +16,21 @@ from cluster.events import (
     StoreLost,
     TrackingUnavailable,
 )
+from cluster.push.events import (
+    CredentialsExpire,
+    CredentialsRefused,
+    DispatcherElected,
+    DispatcherResigned,
+    LaneBlocked,
+    LaneFree,
+    PushAddressDead,
+    PushFailed,
+    PushSent,
+)
+from ops.device import device_shown
+
+QUIET = 60.0  # s between two log lines about the same kind of failure
+MOST = 1000  # kinds of failures remembered
 
 log = logging.getLogger("clarion.cluster")
 
@@ -35,13 +53,86 @@ NOTICES: dict[type, tuple[int, str]] = {
         "[etcd] lease_ttl: the lease of %(name)s may have run out; joining again",
     ),
     NameLost: (logging.ERROR, "[node] name: %(reason)s"),
+    CredentialsRefused: (
+        logging.ERROR,
+        "push %(lane)s: the service refuses our credentials: %(reason)s; no push of this app goes out until "
+        "they are mended. Try new ones with: clarion push send; SIGHUP reads changed files again",
+    ),
+    CredentialsExpire: (logging.WARNING, "%(option)s: %(text)s"),
+    LaneBlocked: (
+        logging.ERROR,
+        "push %(lane)s: the service does not answer (%(reason)s); %(waiting)s pushes wait and one at a time "
+        "is tried; pushes of other apps go on",
+    ),
+    LaneFree: (logging.WARNING, "push %(lane)s: the service answers again"),
+    PushAddressDead: (
+        logging.INFO,
+        "%(aor)s, device %(device)s: %(provider)s says that its push address is dead (%(reason)s); "
+        "taken out of the binding: %(removed)s",
+    ),
+    PushFailed: (
+        logging.WARNING,
+        "push %(lane)s: a push for %(aor)s (%(event)s) was given up, %(outcome)s: %(status)s %(reason)s; "
+        "more: clarion explain push %(aor)s",
+    ),
+    PushSent: (logging.DEBUG, "push %(lane)s: accepted for %(aor)s (%(event)s) after %(waited)s s"),
+    DispatcherElected: (logging.INFO, "this node dispatches pushes of partitions %(partitions)s"),
+    DispatcherResigned: (
+        logging.INFO,
+        "this node no longer dispatches pushes of partitions %(partitions)s: %(reason)s",
+    ),
 }
+
+_last: OrderedDict[tuple[str, str, str], float] = OrderedDict()
 
 
 def notice(event: object) -> None:
     """Writes the log line of an event that has one."""
     entry = NOTICES.get(type(event))
-    if entry is not None:
-        level, text = entry
+    if entry is None:
+        return
+    level, text = entry
+    if isinstance(event, PushFailed) and not _tell(event):
+        level = logging.DEBUG
+    if log.isEnabledFor(level):
         fields = {name: getattr(event, name) for name in event.__struct_fields__}  # type: ignore[attr-defined]
-        log.log(level, text, fields)
+        log.log(level, text, fields | _in_words(fields))
+
+
+def _in_words(fields: dict[str, object]) -> dict[str, object]:
+    """Fields that a reader wants otherwise than they are kept."""
+    words: dict[str, object] = {}
+    if isinstance(device := fields.get("device"), str):
+        words["device"] = device_shown(device)
+    if isinstance(partitions := fields.get("partitions"), tuple):
+        words["partitions"] = ranges(partitions)
+    if isinstance(removed := fields.get("removed"), bool):
+        words["removed"] = "yes" if removed else "no, the phone has registered it again since"
+    if isinstance(waited := fields.get("waited"), float):
+        words["waited"] = f"{waited:.3f}"
+    return words
+
+
+def _tell(event: PushFailed) -> bool:
+    """Whether a failure is news: each kind once in a while, and not what has an event of its own."""
+    if event.outcome in ("dead", "credentials"):
+        return False
+    kind, now = (event.lane, event.outcome, event.reason[:80]), time.monotonic()
+    if now - _last.get(kind, -QUIET) < QUIET:
+        return False
+    _last[kind] = now
+    _last.move_to_end(kind)
+    if len(_last) > MOST:
+        _last.popitem(last=False)
+    return True
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """Numbers as people write them: `0-3, 7`."""
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs) or "none"

@@ -3,6 +3,7 @@
 from typing import Any
 
 from cluster.location.record import Record
+from ops.device import device_shown
 
 LIMIT = 10_000  # users shown at once
 
@@ -13,7 +14,7 @@ def bindings_shown(record: Record, now_ms: int) -> list[dict[str, Any]]:
         {
             "aor": record.aor,
             "contact": binding.uri,
-            "device": binding.key,
+            "device": device_shown(binding.key),
             "expires": max(0, (binding.expires_at - now_ms) // 1000),
             "q": binding.q / 1000,
             "node": binding.node,

@@ -1,13 +1,16 @@
 """The counts of a running node, as the admin socket shows them."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cluster.location.service import LocationService
 from cluster.membership import Members
 from node.proxy import Proxy
 from node.transport.transports import Transports
 from ops.child import Child
+
+if TYPE_CHECKING:
+    from cluster.push.service import PushService
 
 
 def counts(
@@ -44,3 +47,8 @@ def members_shown(members: Members) -> list[dict[str, Any]]:
         }
         for _, member in sorted(members.snapshot.items())
     ]
+
+
+def push_shown(push: "PushService | None") -> dict[str, Any]:
+    """The dispatchers by partition, lanes and counts of push dispatch; empty if it is off."""
+    return push.status() if push is not None else {}

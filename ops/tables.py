@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from ops.notices import ranges
+
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Left-aligned columns, each as wide as its widest cell."""
@@ -16,14 +18,14 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 def status_text(status: dict[str, Any]) -> str:
     """What `clarion status` prints."""
-    node = status["node"]
+    node, push = status["node"], status.get("push", {})
     state = "draining" if node["draining"] else "serving"
     lines = [
         f"Node {node['name']} ({state}), Clarion {node['version']}, "
         f"pid {node['pid']}, up {span(node['uptime'])}",
         f"Listening: {', '.join(node['listen'])}; for other nodes {node['internal']}",
         f"Stores:    {', '.join(f'{name} {state}' for name, state in status['stores'].items())}",
-        f"Leader:    {status['leader'] or 'none needed yet'}",
+        f"Dispatch:  {dispatchers(status['leader'])}",
         f"Events:    {status['events']['emitted']}, dropped {status['events']['dropped']}",
         "",
         table(
@@ -38,10 +40,42 @@ def status_text(status: dict[str, Any]) -> str:
                 for member in status["members"]
             ],
         ),
+        *lanes(push.get("lanes", [])),
         "",
-        table(("COUNT", "VALUE"), flat(status["counts"])),
+        table(("COUNT", "VALUE"), flat(status["counts"] | {"push": push.get("counts", {})})),
     ]
     return "\n".join(lines)
+
+
+def dispatchers(partitions: dict[str, str] | None) -> str:
+    """Which node sends the pushes of which partitions: `a 0-7, b 8-15`."""
+    if partitions is None:
+        return "off on this node ([push] enabled)"
+    nodes: dict[str, list[int]] = {}
+    for partition, name in partitions.items():
+        nodes.setdefault(name, []).append(int(partition))
+    shown = [f"{name} {ranges(numbers)}" for name, numbers in sorted(nodes.items()) if name]
+    if alone := nodes.get(""):
+        shown.append(f"nobody {ranges(alone)} (who queues a push sends it)")
+    return ", ".join(shown) or "nobody elected (who queues a push sends it); is etcd away?"
+
+
+def lanes(rows: list[dict[str, Any]]) -> list[str]:
+    """One line for each app of each push service that was used lately; none if none was."""
+    if not rows:
+        return []
+    head = ("PUSH SERVICE AND APP", "STATE", "WAITING", "UNDER WAY", "SENT", "FAILED")
+    names = ("waiting", "under_way", "sent", "failed")
+    return [
+        "",
+        table(
+            head,
+            [
+                (row["name"], "blocked" if row["blocked"] else "open", *(row[name] for name in names))
+                for row in rows
+            ],
+        ),
+    ]
 
 
 def registrations_table(bindings: list[dict[str, Any]]) -> str:

@@ -26,6 +26,11 @@ class Node:
             raise StoreUnavailable("Redis is away")
         return [{"aor": aor or "all"}]
 
+    async def explained(self, aor: str) -> list[dict[str, Any]]:
+        if aor == "away@localhost":
+            raise StoreUnavailable("Redis is away")
+        return [{"device": aor}]
+
 
 @pytest.fixture
 async def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
@@ -45,6 +50,7 @@ async def test_answers(server: AdminServer) -> None:
     assert await asked(server, "status") == {"node": {"name": "a"}}
     assert await asked(server, "registrations") == [{"aor": "all"}]
     assert await asked(server, "registrations", "o'/ñ@localhost") == [{"aor": "o'/ñ@localhost"}]
+    assert await asked(server, "explain", "push", "o'/ñ@localhost") == [{"device": "o'/ñ@localhost"}]
     assert await asked(server, "healthz") == {"alive": True}
     assert await asked(server, "readyz") == {"ready": True}
 
@@ -56,6 +62,8 @@ async def test_only_its_own_user_may_open_it(server: AdminServer) -> None:
 async def test_a_store_that_is_away_is_said(server: AdminServer) -> None:
     with pytest.raises(AdminUnavailable, match="Redis is away"):
         await asked(server, "registrations", "away@localhost")
+    with pytest.raises(AdminUnavailable, match="Redis is away"):
+        await asked(server, "explain", "push", "away@localhost")
 
 
 async def test_a_stale_socket_is_replaced(server: AdminServer) -> None:

@@ -20,7 +20,13 @@ STATUS: dict[str, Any] = {
         "listen": ["udp:127.0.0.1:5060"], "internal": "tcp:127.0.0.1:5070",
     },
     "stores": {"redis": "connected", "etcd": "away"},
-    "leader": None,
+    "leader": {"0": "a", "1": "a", "2": "bee", "3": ""},
+    "push": {
+        "lanes": [
+            {"name": "fcm shop", "waiting": 3, "under_way": 1, "blocked": True, "sent": 7, "failed": 2}
+        ],
+        "counts": {"queued": 10},
+    },
     "events": {"emitted": 3, "dropped": 0},
     "members": [
         {"name": "a", "internal": "tcp:127.0.0.1:5070", "version": "0.1.0", "draining": False},
@@ -80,7 +86,17 @@ def test_status(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "etcd away" in output
     assert "bee     tcp:127.0.0.1:5170  0.1.0    draining" in output
     assert "requests.INVITE  5" in output
+    assert "Dispatch:  a 0-1, bee 2, nobody 3 (who queues a push sends it)" in output
+    assert "fcm shop              blocked  3        1          7     2" in output
+    assert "push.queued      10" in output
     assert json.loads(run("status", "--json")[1]) == STATUS
+
+
+def test_status_without_push_dispatch_or_dispatchers(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer(monkeypatch, STATUS | {"leader": None, "push": {}})
+    assert "Dispatch:  off on this node ([push] enabled)" in run("status")[1]
+    answer(monkeypatch, STATUS | {"leader": {}})
+    assert "Dispatch:  nobody elected" in run("status")[1]
 
 
 def test_registrations(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from cluster.push.events import PushFailed
 from ops import event_log
 from ops.event_log import EventLog, line
 
@@ -21,6 +22,11 @@ class CallEnded:
 class Registered(msgspec.Struct, frozen=True):
     aor: str
     tags: frozenset[str]
+
+
+class Phones(msgspec.Struct, frozen=True):
+    aor: str
+    devices: tuple[str, ...]
 
 
 class Refused(NamedTuple):
@@ -84,3 +90,13 @@ async def test_a_full_or_missing_disk_is_one_log_line(tmp_path: Path, caplog) ->
 
 def test_a_line_ends() -> None:
     assert line("n", 1.5, Refused(1)) == b'{"at":1.5,"node":"n","event":"Refused","status":1}\n'
+
+
+def test_a_push_keeps_the_name_of_its_record_and_no_whole_token() -> None:
+    failed = PushFailed("1", "apns a", "call", "b@x", "prid:apns:a:740f4acd98e2", "c", "refused", 400, "Bad")
+    written = json.loads(line("n", 1.5, failed))
+    assert written["event"] == "PushFailed"
+    assert written["why"] == "call"
+    assert written["device"] == "prid:apns:a:740f4a…"
+    registered = Phones("b@x", ("prid:apns:a:740f4acd98e2", "<urn:uuid:1>"))
+    assert json.loads(line("n", 1.5, registered))["devices"] == ["prid:apns:a:740f4a…", "<urn:uuid:1>"]
