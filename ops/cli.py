@@ -2,23 +2,16 @@
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
-import orjson
 
-from ops.admin_client import AdminUnavailable, ask
-from ops.config.load import Loaded, load
+from ops.commands.asking import CONFIG, FILE, JSON, SOCKET, asked, checked, dumped
+from ops.commands.explain import explain_group
+from ops.commands.push import push_group
 from ops.config.reference import reference
 from ops.config.show import show
-from ops.place import admin_socket
 from ops.tables import registrations_table, status_text
 from ops.version import version_text
-
-FILE = click.Path(path_type=Path)
-CONFIG = click.option("--config", type=FILE, envvar="CLARION_CONFIG", help="Configuration file (TOML).")
-SOCKET = click.option("--socket", type=FILE, help="Admin socket of the node to ask.")
-JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -90,29 +83,8 @@ def version() -> None:
     click.echo(version_text())
 
 
-def checked(file: Path | None) -> Loaded:
-    """The configuration; ends the command with exit code 2 and every problem, if there is one."""
-    loaded = load(file)
-    for problem in loaded.problems:
-        click.echo(str(problem), err=True)
-    if loaded.problems:
-        sys.exit(2)
-    return loaded
-
-
-def asked(config: Path | None, socket: Path | None, *parts: str) -> Any:
-    """What the node answers; ends the command with exit code 1 and a remedy if none does."""
-    try:
-        return ask(socket or admin_socket(checked(config).settings), *parts)
-    except AdminUnavailable as error:
-        click.echo(f"clarion: {error}", err=True)
-        sys.exit(1)
-
-
-def dumped(answer: object) -> str:
-    """Indented JSON."""
-    return orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode()
-
+main.add_command(explain_group)
+main.add_command(push_group)
 
 if __name__ == "__main__":
     main()

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from ops import cli
 from ops.banner import banner
 from ops.cli import main
+from ops.commands import asking
 from ops.config.load import load
 from ops.config.reference import reference
 from ops.tables import span, table
@@ -52,7 +52,7 @@ def answer(monkeypatch: pytest.MonkeyPatch, value: Any) -> list[tuple[str, ...]]
         asked.append(parts)
         return value
 
-    monkeypatch.setattr(cli, "ask", ask)
+    monkeypatch.setattr(asking, "ask", ask)
     return asked
 
 
