@@ -16,7 +16,6 @@ from typing import Any
 
 from cluster.location.service import LocationService
 from cluster.membership import Members
-from node.waking.pushes import Pushes
 from node.branch_id import BranchIds
 from node.events import CallEnded, result_of
 from node.flows import Flows
@@ -40,6 +39,7 @@ from node.stages.forward import Forward
 from node.stages.location import Location
 from node.stages.loose_route import LooseRoute
 from node.stages.sanity import Sanity
+from node.stages.wake import Wake
 from node.transaction.server_invite import PROCEEDING
 from node.transaction.table import TransactionTable
 from node.transaction.timers import Timers
@@ -47,6 +47,10 @@ from node.transaction.timing import Timing
 from node.transport.flow import Flow
 from node.transport.token import FlowTokens
 from node.transport.transports import Transports
+from node.waking.explain import explained
+from node.waking.purr import Purr
+from node.waking.pushes import Pushes
+from node.waking.waker import Waker
 
 log = logging.getLogger("clarion.node")
 
@@ -105,6 +109,7 @@ class Proxy:
         self._transports = transports
         self.identity = Identity(self._name, settings.node.domains, transports.listeners)
         branch_ids = BranchIds()
+        purr = Purr(self._purr_key) if self._purr_key and self._push is not None else None
         self.admission = Admission(retry_after)
         self.forward = Forward(
             self.table,
@@ -127,13 +132,26 @@ class Proxy:
             self._loop.time,
             self._failed,
         )
+        location = self.location = Location(self.identity, self._locations, self._members, retry_after)
+        if self._push is not None:
+            self.forward.waker = Waker(
+                self._locations,
+                self._push,
+                self.timers,
+                settings.waking,
+                settings.routing.call_fork_timeout,
+                location.target,
+                self._loop.time,
+                self.spawn,
+            )
         stages = stage_list(
             Sanity(branch_ids),
             self.admission,
             LooseRoute(self.identity),
             Capabilities(self.identity),
             self.registrar,
-            Location(self.identity, self._locations, self._members, retry_after),
+            location,
+            Wake(self._locations, location.target, purr, settings.waking, self._push is not None),
             Breadth(settings.limits.branches),
             self.forward,
         )
@@ -280,6 +298,21 @@ class Proxy:
         self._armed_for = float("inf")
         if due != float("inf"):
             self._arm(max(due, now + TIMER_GRAIN))
+
+    async def explain(self, aor: str) -> list[dict[str, Any]]:
+        """What a call to each device of a user would do now, and why. Raises StoreUnavailable."""
+        record = await self._locations.fetch(aor)
+        waker, push = self.forward.waker, self._push
+        return explained(
+            record,
+            self.location.target,
+            self.forward.gone,
+            push.catalogue.supports if push is not None else None,
+            self._settings.waking,
+            await push.last(aor) if push is not None else {},
+            waker.journal if waker is not None else None,
+            self._locations.now_ms(),
+        )
 
     @property
     def idle(self) -> bool:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from node.sip.codec import Message
     from node.transaction.table import Server
     from node.transport.flow import Flow
+    from node.waking.wait import Wait
 
 
 def own_tag(key: bytes) -> bytes:
@@ -23,6 +24,7 @@ class Request:
     """What the stages know. A stage may look, change these fields, answer, or take it."""
 
     __slots__ = (
+        "aor",
         "breadth",
         "drop_routes",
         "extra_routes",
@@ -36,6 +38,7 @@ class Request:
         "now",
         "server",
         "uri",
+        "wait",
     )  # fmt: skip
 
     def __init__(self, message: Message, flow: Flow, server: Server | None, now: float) -> None:
@@ -51,7 +54,16 @@ class Request:
         self.flow_token = ""  # user part of the last Route value that named us
         self.extra_routes: tuple[bytes, ...] = ()  # appended to Route for a strict router
         self.groups: list[list[Target]] | None = None  # target set, once decided, by q
+        self.aor = ""  # the address of record that was looked up
+        self.wait: Wait | None = None  # for phones that have to be woken
         self.breadth = 0  # Max-Breadth of each branch; 0 leaves it alone
+
+    def progress(self, status: int, now: float) -> None:
+        """A provisional response of our own, without a To tag: it makes no early dialog."""
+        if self.server is not None:
+            flow = self.flow
+            data = self.message.reply(status, REASONS[status], b"", flow.received, flow.rport, b"")
+            self.server.respond(status, data, now)
 
     def reply(self, status: int, now: float, reason: str = "", insert: bytes = b"") -> None:
         """Answers it; `insert` holds complete header lines. An ACK is never answered."""

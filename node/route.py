@@ -20,6 +20,7 @@ from node.stages.location import Location
 from node.stages.loose_route import LooseRoute
 from node.stages.sanity import Sanity
 from node.stages.trying import Trying
+from node.stages.wake import Wake
 
 METHODS = (
     "INVITE", "ACK", "BYE", "REGISTER", "OPTIONS", "MESSAGE", "SUBSCRIBE", "NOTIFY", "PUBLISH", "REFER",
@@ -34,6 +35,7 @@ def stage_list(
     capabilities: Capabilities,
     registrar: Registrar,
     location: Location,
+    wake: Wake,
     breadth: Breadth,
     forward: Forward,
 ) -> tuple[Stage, ...]:
@@ -46,6 +48,7 @@ def stage_list(
         Trying(),  # 100 to an INVITE
         registrar,  # takes REGISTER
         location,  # address of record or GRUU -> target set
+        wake,  # which phones have to be woken, and waited for
         breadth,  # 440
         forward,  # opens the branches
     )

@@ -42,8 +42,8 @@ class Branch:
     """Owner of a client transaction. `status` is 0 while no final response has come."""
 
     __slots__ = (
-        "cancelled", "client", "context", "hop", "hops", "message", "provisional", "status", "target",
-        "tried_tcp",
+        "cancelled", "client", "context", "hop", "hops", "message", "provisional", "released", "status",
+        "superseded", "target", "tried_tcp",
     )  # fmt: skip
 
     def __init__(self, context: ResponseContext, target: Target) -> None:
@@ -56,7 +56,16 @@ class Branch:
         self.cancelled: bytes | None = None  # Reason lines, once it is to be cancelled
         self.hop: Destination | None = None  # where it was sent, if that was looked up
         self.hops: tuple[Destination, ...] = ()  # further destinations to try (RFC 3263 4.3)
+        self.released = False  # nobody waits for its final response any more
+        self.superseded = False  # the phone was asked again elsewhere
         self.tried_tcp = False  # a request too long for UDP went by TCP first
+
+    @property
+    def silent(self) -> bool:
+        """True while the phone itself has not responded; 100, 408, 430 and 503 may be another node's."""
+        if self.provisional > 100 or (self.provisional and not self.target.internal):
+            return False
+        return self.message is None or self.status in (408, 430, 503)
 
     def response(self, message: Message, now: float) -> None:
         """From the client transaction."""
@@ -98,6 +107,22 @@ class Branch:
             self.context.failed(self, CANCELLED, now)
         elif self.provisional:
             self._cancel_client(now)
+        else:
+            self.context.release(self)
+
+    def supersede(self, now: float) -> None:
+        """The phone is asked elsewhere: this one is taken back, and its answers do not count, save a 2xx."""
+        self.superseded = True
+        if self.cancelled is None:
+            self.cancelled = b""
+            if self.provisional:
+                self._cancel_client(now)
+
+    def again(self, target: Target) -> None:
+        """The phone registered anew where the request waits for an answer: over UDP it is sent again."""
+        self.target = target
+        if self.client is not None and not self.provisional:
+            self.client.hurry()
 
     def timer_c(self, now: float) -> None:
         """RFC 3261 16.8: it rang too long without a final response."""

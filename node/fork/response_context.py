@@ -15,21 +15,27 @@ Rules, in the RFC's order:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from node.fork.best import best, towards_caller
 from node.fork.branch import Branch
+from node.fork.target import device_of
 
 if TYPE_CHECKING:
+    from cluster.push.push import Event
     from node.fork.settings import ForkTimers
     from node.fork.target import Target
     from node.request import Request
     from node.resolve.locator import Destination
     from node.sip.codec import Message
+    from node.waking.held import Held
 
+UNREACHABLE = frozenset((408, 430, 503))
 COMPLETED_ELSEWHERE = b'Reason: SIP;cause=200;text="Call completed elsewhere"\r\n'
 BUSY_EVERYWHERE = b'Reason: SIP;cause=600;text="Busy Everywhere"\r\n'
+CAUSE = re.compile(rb"cause\s*=\s*(\d{3})")
 CHALLENGES = (("www-authenticate", b"WWW-Authenticate"), ("proxy-authenticate", b"Proxy-Authenticate"))
 
 
@@ -37,8 +43,8 @@ class ResponseContext:
     """Branches of one request. `ask(branch, now)` is who sends a branch on its way."""
 
     __slots__ = (
-        "ask", "avoid", "branches", "cancelled", "declined", "ended", "invite", "passed", "pending",
-        "request", "server", "timed_out", "timers", "urgent", "waiting",
+        "ask", "avoid", "branches", "cancelled", "declined", "ended", "held", "invite", "passed", "pending",
+        "q", "rang", "request", "server", "timed_out", "timers", "told", "urgent", "waiting",
     )  # fmt: skip
 
     def __init__(
@@ -64,6 +70,10 @@ class ResponseContext:
         self.declined = False
         self.cancelled = False
         self.urgent = False  # an urgent failure is held back
+        self.held: Held | None = None  # while phones are being woken
+        self.q = 0  # of the group that was asked last
+        self.rang = False  # the caller has a provisional response of a phone
+        self.told = 0  # the provisional response of our own that the caller has
         self.timed_out = False  # we cancelled a branch because nobody answered in time
 
     def start(self, groups: list[list[Target]], now: float) -> None:
@@ -82,6 +92,8 @@ class ResponseContext:
             branch = Branch(self, targets[0])
             self.branches.append(branch)
             self.pending += 1
+            if self.held is not None:
+                self.held.begins(branch, now)
             self.ask(branch, now)
             return
         # All are counted before the first is asked: it may fail on the spot, and that
@@ -89,25 +101,81 @@ class ResponseContext:
         branches = [Branch(self, target) for target in targets]
         self.branches += branches
         self.pending += len(branches)
+        if self.held is not None:
+            for branch in branches:
+                self.held.begins(branch, now)
         for branch in branches:
             if not branch.status:
                 self.ask(branch, now)
+
+    def join(self, target: Target, now: float) -> None:
+        """A phone that registered while the request waits: at once, or with its group if that is still to
+        come."""
+        if target.binding is not None and self.waiting:
+            device = device_of(target.binding)
+            self.waiting = [
+                [other for other in group if other.binding is None or device_of(other.binding) != device]
+                for group in self.waiting
+            ]
+        if self.waiting and target.q < self.q:
+            self.waiting = sorted(
+                [*(group for group in self.waiting if group), [target]], key=lambda group: -group[0].q
+            )
+        else:
+            self.add([target], now)
+
+    def late(self, target: Target, now: float) -> Branch:
+        """A branch for a phone that must be asked although the request is over."""
+        branch = Branch(self, target)
+        self.branches.append(branch)
+        self.pending += 1
+        self.ask(branch, now)
+        return branch
+
+    def supersede(self, branch: Branch, now: float) -> None:
+        """The phone of an open branch is to be asked elsewhere; `join` follows."""
+        branch.status = 430
+        self._settled(branch)
+        branch.supersede(now)
+
+    def release(self, branch: Branch) -> None:
+        """A phone that never responded cannot be cancelled yet (RFC 3261 9.1): the caller need not wait."""
+        if self.invite and not branch.released:
+            branch.released = True
+            self.pending -= 1
+
+    def progress(self, status: int, now: float) -> None:
+        """A provisional response of our own (110, 180), unless the caller has heard more."""
+        if self.invite and not (self.passed or self.cancelled or self.rang) and status > self.told:
+            self.told = status
+            self.request.progress(status, now)
+
+    def settle(self, now: float) -> None:
+        """Nobody may be expected any more."""
+        self._go_on(now)
 
     def provisional(self, branch: Branch, message: Message, now: float) -> None:
         """A provisional response of a branch."""
         if self.invite and self.timers.timer_c is not None:
             self.timers.timer_c.restart(branch, now, branch.timer_c)
+        if message.status > 100 and self.held is not None:
+            self.held.responded(branch, message.status, now)
         if message.status > 100 and not self.passed and not self.cancelled:
+            self.rang = True
             self.server.respond(message.status, message.pop_via(), now)
 
     def final(self, branch: Branch, message: Message, now: float) -> None:
         """A final response of a branch."""
         status = message.status
         if branch.status:
+            if branch.superseded and 200 <= status < 300:
+                self._succeed(status, message, now)
             return
         if status == 430 and branch.target.alternative is not None:
             self.failed(branch, status, now)
             return
+        if self.held is not None and status not in UNREACHABLE:
+            self.held.responded(branch, status, now)
         branch.status = status
         branch.message = message
         if 200 <= status < 300:
@@ -116,9 +184,12 @@ class ResponseContext:
             return
         if status >= 600 and not self.timers.no_global_decline and not self.declined:
             self.declined = True
+            self._over("declined", BUSY_EVERYWHERE, now)
             self.cancel_branches(BUSY_EVERYWHERE, now)
         self._settled(branch)
-        if self.pending and self.invite and not self.urgent and self._is_urgent(status):
+        if self.held is not None and status in UNREACHABLE:
+            self.held.unreachable(branch, now)
+        if (self.pending or self._waits) and self.invite and not self.urgent and self._is_urgent(status):
             self.urgent = True
             self.timers.urgent.restart(self, now, self._answer_urgent)
         self._go_on(now)
@@ -133,6 +204,8 @@ class ResponseContext:
         if alternative is not None and not self.cancelled and not self.declined and not self.passed:
             self.add([alternative], now)
             return
+        if self.held is not None and status in UNREACHABLE:
+            self.held.unreachable(branch, now)
         self._go_on(now)
 
     def cancel(self, reason: bytes, now: float) -> None:
@@ -141,6 +214,7 @@ class ResponseContext:
             return
         self.cancelled = True
         self.waiting = []
+        self._over(outcome_of(reason), reason, now)
         self.cancel_branches(reason, now)
         self._go_on(now)
 
@@ -156,12 +230,22 @@ class ResponseContext:
             return
         self.server.respond(status, message.pop_via(), now)
         if not self.passed:
+            self._over("accepted", COMPLETED_ELSEWHERE, now)
             self._pass(status, now)
         if self.pending and self.invite:
             self.cancel_branches(COMPLETED_ELSEWHERE, now)
 
+    @property
+    def _waits(self) -> bool:
+        return self.held is not None and self.held.waits
+
+    def _over(self, outcome: Event, reason: bytes, now: float) -> None:
+        if self.held is not None:
+            self.held.over(outcome, reason, now)
+
     def _settled(self, branch: Branch) -> None:
-        self.pending -= 1
+        if not branch.released:
+            self.pending -= 1
         if self.passed and not self.pending:
             self.branches = []  # breaks the cycle, so that a finished call needs no collector
         if self.timers.timer_c is not None and branch.provisional:
@@ -170,14 +254,19 @@ class ResponseContext:
     def _go_on(self, now: float) -> None:
         if self.passed:
             return
+        if self.pending or self._waits:
+            return
         if self.waiting and not self.declined:
-            if not self.pending:
-                self._next_group(now)
-        elif not self.pending:
+            self._next_group(now)
+        else:
             self._answer(now)
 
     def _next_group(self, now: float) -> None:
         group = self.waiting.pop(0)
+        if not group:  # its phones have joined already
+            self._go_on(now)
+            return
+        self.q = group[0].q
         if self.waiting:
             self.timers.group.restart(self, now, self._group_is_over)
         self.add(group, now)
@@ -203,11 +292,12 @@ class ResponseContext:
         if self.cancelled:
             statuses = [487 if status in (408, 430, 503) else status for status in statuses]
         elif self.timed_out:
-            statuses = [408 if status == 487 else status for status in statuses]
+            statuses = [408 if status in (430, 487, 503) else status for status in statuses]
         chosen = best(statuses)
         if chosen < 0:
-            self._pass(480, now)
-            request.reply(480, now)
+            status = 487 if self.cancelled else 408 if self.timed_out else 480
+            self._pass(status, now)
+            request.reply(status, now)
             return
         status = towards_caller(statuses[chosen], request.flow.listener.internal)
         message = answered[chosen].message
@@ -233,6 +323,7 @@ class ResponseContext:
 
     def _pass(self, status: int, now: float) -> None:
         self.passed = status
+        self._over("missed", b"", now)
         if not self.pending:
             self.branches = []
         if self.invite:
@@ -248,4 +339,13 @@ class ResponseContext:
         """The call was not answered within its time: branches are cancelled, 408 at best."""
         self.timed_out = True
         self.waiting = []
+        self._over("missed", b"", now)
         self.cancel_branches(b"", now)
+        self._go_on(now)
+
+
+def outcome_of(reason: bytes) -> Event:
+    """What a CANCEL with these Reason lines (RFC 3326) says of the call."""
+    cause = CAUSE.search(reason)
+    code = int(cause[1]) if cause else 0
+    return "accepted" if code == 200 else "declined" if code >= 600 else "missed"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from cluster.location.binding import Binding
+
 
 class Target:
     """One element of the target set (RFC 3261 16.5). Never changed once the set is made:
@@ -11,7 +13,7 @@ class Target:
     `routes` or else the Request-URI point. `asleep` says that the flow is known to be gone.
     """
 
-    __slots__ = ("alternative", "asleep", "device", "flow_token", "internal", "q", "routes", "uri")
+    __slots__ = ("alternative", "asleep", "binding", "device", "flow_token", "internal", "q", "routes", "uri")
 
     def __init__(
         self,
@@ -22,6 +24,7 @@ class Target:
         device: str = "",
         asleep: bool = False,
         internal: bool = False,
+        binding: Binding | None = None,
     ) -> None:
         self.uri = uri  # Request-URI of the copy
         self.q = q  # 0..1000
@@ -30,7 +33,13 @@ class Target:
         self.device = device  # instance: flows of one device are alternatives (RFC 5626)
         self.asleep = asleep
         self.internal = internal  # the first hop is another node of ours
+        self.binding = binding  # that it was made of
         self.alternative: Target | None = None  # the device's next flow
+
+
+def device_of(binding: Binding) -> str:
+    """What is one phone: all flows of one instance (RFC 5626)."""
+    return binding.instance or binding.key
 
 
 def groups(targets: list[Target]) -> list[list[Target]]:

@@ -41,3 +41,20 @@ def contacts_without_push(raw: bytes) -> bytes:
 def without_push(value: bytes) -> bytes:
     """A URI or Contact value without its push parameters; the rest byte for byte."""
     return _IN_URI.sub(b"", value)
+
+
+SERVICES = (".remote&voip", ".voip&remote", ".voip", ".remote")
+
+
+def app_of(provider: str, param: str) -> str:
+    """The app that pn-param (or app-id) names: for Apple the bundle identifier without the team before it
+    and the kinds of token behind it; elsewhere pn-param itself."""
+    if not provider.startswith("apns"):
+        return param
+    bundle = param.removesuffix(".dev").removesuffix(".prod")
+    for service in SERVICES:
+        bundle = bundle.removesuffix(service)
+    team, dot, rest = bundle.partition(".")
+    if dot and len(team) == 10 and team.isalnum() and team.upper() == team:
+        return rest
+    return bundle

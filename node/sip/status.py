@@ -6,6 +6,7 @@ from typing import Final
 
 REASONS: Final[dict[int, str]] = {
     100: "Trying",
+    110: "Push sent",
     180: "Ringing",
     181: "Call Is Being Forwarded",
     182: "Queued",

@@ -23,6 +23,7 @@ from node.stages import TAKEN, Verdict
 from node.transaction.server_invite import InviteServer
 from node.transaction.table import TransactionTable
 from node.transport.flow import Flow
+from node.waking.waker import Waker
 
 UDP_ONLY_FOR = 600.0  # seconds that a peer without TCP gets long requests by UDP
 UDP_ONLY_PEERS = 10_000
@@ -51,6 +52,7 @@ class Forward:
         self._spawn = spawn
         self._call_ended = call_ended
         self._udp_mtu = udp_mtu
+        self.waker: Waker | None = None  # set where pushes can be sent
         self.open = Open()  # requests that have no final response yet
         self._direct: dict[bytes, Flow] = {}
         self._udp_only: dict[tuple[str, int], float] = {}
@@ -64,7 +66,8 @@ class Forward:
             if server is None:
                 self._acknowledge(request, target)
                 return TAKEN
-            if not request.invite and target.alternative is None and self._relay(request, target):
+            alone = target.alternative is None and request.wait is None
+            if not request.invite and alone and self._relay(request, target):
                 return TAKEN
             groups = [[target]]
         elif server is None:
@@ -76,9 +79,21 @@ class Forward:
         context = ResponseContext(request, self._fork_timers, self.ask, self._end, self._locator.failed)
         if isinstance(server, InviteServer):
             server.context = context
+        if request.wait is not None and self.waker is not None:
+            context.held = self.waker.hold(context, request.wait, request.now)
         self.open.count += 1
         context.start(groups.copy(), request.now)
         return TAKEN
+
+    def gone(self, target: Target) -> bool:
+        """Whether it is known here that a phone cannot be reached by its flow now."""
+        if not target.flow_token:
+            return target.asleep
+        try:
+            self._flows.of_token(target.flow_token)
+        except FlowGone:
+            return True
+        return False
 
     def _end(self, context: ResponseContext, status: int, now: float) -> None:
         self.open.count -= 1

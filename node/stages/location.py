@@ -54,6 +54,7 @@ class Location:
             return TAKEN
         if aor is None:
             return None if request.message.to_tag else self._foreign(request)
+        request.aor = aor
         record = self._locations.cached(aor)
         if record is None:
             return self._fetch(request, aor)
@@ -119,10 +120,10 @@ class Location:
         found = [b for b in record.bindings if _valid(b, message, now_ms)]
         if len(found) == 1:  # nearly every user
             until = found[0].message_expires_at if message else found[0].expires_at
-            result = [[self._make(found[0])]]
+            result = [[self.target(found[0])]]
         else:
             until = min((b.message_expires_at if message else b.expires_at for b in found), default=now_ms)
-            result = groups([self._make(binding) for binding in found])
+            result = groups([self.target(binding) for binding in found])
         if len(made) >= CACHE:
             made.clear()
         made[record.aor] = (record, members, until, result)
@@ -136,21 +137,23 @@ class Location:
             for binding in record.bindings
             if binding.instance.strip("<>") == gr and _valid(binding, False, now_ms)
         ]
-        return groups([self._make(binding) for binding in found])
+        return groups([self.target(binding) for binding in found])
 
-    def _make(self, binding: Binding) -> Target:
+    def target(self, binding: Binding) -> Target:
         """The target of one binding."""
         uri = request_uri(binding.uri)
         device = binding.instance if binding.reg_id else ""
         if binding.path:
-            return Target(uri, binding.q, tuple(p.encode() for p in binding.path), device=device)
+            return Target(
+                uri, binding.q, tuple(p.encode() for p in binding.path), device=device, binding=binding
+            )
         if binding.node in ("", self._identity.name):
-            return Target(uri, binding.q, flow_token=binding.flow, device=device)
+            return Target(uri, binding.q, flow_token=binding.flow, device=device, binding=binding)
         member = self._members.snapshot.get(binding.node)
         if member is None or (binding.reliable and member.epoch != binding.epoch):
-            return Target(uri, binding.q, device=device, asleep=bool(binding.flow))
+            return Target(uri, binding.q, device=device, asleep=bool(binding.flow), binding=binding)
         route = internal_route(member.internal, binding.flow)
-        return Target(uri, binding.q, (route,), device=device, internal=True)
+        return Target(uri, binding.q, (route,), device=device, internal=True, binding=binding)
 
 
 def request_uri(contact: str) -> bytes:

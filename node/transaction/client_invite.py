@@ -70,6 +70,11 @@ class InviteClient:
             if state <= PROCEEDING and self.state == ACCEPTED:
                 self.owner = owner.accepted()
 
+    def hurry(self) -> None:
+        """Sends it again before its time, over UDP: who is asked has just come back."""
+        if self.state == CALLING and not self.flow.reliable:
+            self.flow.send(self.sent)
+
     def cancel(self, reason: bytes, now: float) -> None:
         """Sends a CANCEL (RFC 3261 9.1) with the header lines `reason`; only after a 1xx."""
         if self.state == PROCEEDING:

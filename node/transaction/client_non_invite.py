@@ -50,6 +50,11 @@ class NonInviteClient:
             table.timers.after(self._interval, now, self._send_again)  # timer E
         flow.send(self.sent)
 
+    def hurry(self) -> None:
+        """Sends it again before its time, over UDP: who is asked has just come back."""
+        if self.state == TRYING and not self.flow.reliable:
+            self.flow.send(self.sent)
+
     def response(self, message: Message, now: float) -> None:
         """A response with this branch came."""
         if self.state >= COMPLETED:

@@ -6,6 +6,7 @@
         Record-Route: <sip:192.0.2.1        a line that the message must hold (prefix)
     >> bob 180                              bob answers the last request that he got
     .. 5                                    five seconds pass
+    << push voip call token                 a push that must be queued; `withdrawn token` takes it back
     == nothing                              nothing else has left to anybody
 
 Requests get the header fields they need by themselves; indented lines under `>>` are added, or
@@ -118,6 +119,8 @@ class Locations:
         self.changes: list = []
         self.refuse = ""
         self.connected = True
+        self.muted = False  # publications are lost
+        self.heard: dict[str, list] = {}
         self._loop = loop
 
     def now_ms(self) -> int:
@@ -127,6 +130,19 @@ class Locations:
         if self.away or self.cold:
             return None
         return self.records.get(aor, Record(aor, ()))
+
+    def subscribe(self, aor: str, heard) -> None:
+        self.heard.setdefault(aor, []).append(heard)
+
+    def unsubscribe(self, aor: str, heard) -> None:
+        self.heard[aor].remove(heard)
+        if not self.heard[aor]:
+            del self.heard[aor]
+
+    def publish(self, aor: str, *keys: str) -> None:
+        """A registration is heard of."""
+        for heard in () if self.muted else tuple(self.heard.get(aor, ())):
+            heard(aor, keys)
 
     async def lookup(self, aor: str) -> Record:
         known = self.records.get(aor)
@@ -146,7 +162,9 @@ class Locations:
         if self.away:
             done(StoreUnavailable("Redis is away"))
         else:
-            done(self._change(aor, changes, wildcard))
+            outcome = self._change(aor, changes, wildcard)
+            done(outcome)
+            self.publish(aor, *(change.binding.key for change in changes))
 
     def _change(self, aor, changes, wildcard) -> Outcome:
         self.changes.append((aor, changes))
@@ -168,6 +186,54 @@ def _stamped(change, now_ms: int) -> Binding:
         message_expires_at=now_ms + max(change.ttl_ms, change.message_ttl_ms),
         registered_at=now_ms,
     )
+
+
+class Offer:
+    def __init__(self, provider: str, vapid: str = "") -> None:
+        self.provider = provider
+        self.vapid = vapid
+
+
+class Pushes:
+    """The push service: what is sent leaves towards the peer `push`."""
+
+    def __init__(self, playbook: Playbook) -> None:
+        self._playbook = playbook
+        self.catalogue = self
+        self.unsupported: dict[str, str] = {}  # provider -> why not
+        self.problem = ""  # why nothing can be queued
+        self.sent: list = []
+        self.scheduled: dict = {}
+        self.known: dict = {}  # what `last` answers
+
+    def supports(self, provider: str, app: str) -> str:
+        return self.unsupported.get(provider, "")
+
+    def offers(self):
+        return (Offer("apns"), Offer("fcm"), Offer("webpush", "BNbN3OiAT"))
+
+    def send(self, push, done) -> None:
+        if not self.problem:
+            self.sent.append(push)
+            text = f"{push.kind} {push.event} {push.token}\r\ncollapse: {push.collapse}\r\nid: {push.id}\r\n"
+            text += f"provider: {push.provider} {push.app}\r\nfrom: {push.from_name} {push.from_uri}\r\n"
+            self._playbook.left.append(("push", text.encode()))
+        asyncio.get_running_loop().call_soon(done, self.problem)
+
+    def withdraw(self, push) -> None:
+        self._playbook.left.append(("push", f"withdrawn {push.token}".encode()))
+
+    def schedule(self, member, push, due_ms) -> None:
+        self.scheduled[member] = (push, due_ms)
+
+    def unschedule(self, member, token) -> None:
+        self.scheduled.pop(member, None)
+
+    async def last(self, aor):
+        return self.known
+
+    def now_ms(self) -> int:
+        return int(self._playbook.loop.now * 1000)
 
 
 class Members:
@@ -212,6 +278,7 @@ class Playbook:
         self.members = Members()
         self.locator = Locator()
         self.events: list[object] = []
+        self.push = Pushes(self)
         node = NodeSettings(name=name, domains=("example.org",))
         self.settings = settings or NodeRoomSettings(node=node)
         self.tokens = FlowTokens(name, [b"k" * 32], "epoch-1")
@@ -225,6 +292,8 @@ class Playbook:
             locator=self.locator,
             loop=self.loop,
             emit=self.events.append,
+            push=self.push,
+            purr_key=b"p" * 32,
         )
         self.listeners = [
             Listener("udp", NODE, 5060),
@@ -396,6 +465,8 @@ class Playbook:
                 assert not re.search(f"(?m)^{re.escape(row[1:])}", text), f"{row!r} must not be in:\n{text}"
             else:
                 assert f"\r\n{row}" in text, f"{row!r} is not in:\n{text}"
+        if peer == "push":
+            return
         if not first.startswith("SIP/2.0"):
             self.requests.setdefault(peer, []).append(data)
         self.flows[peer].got.append(data)
