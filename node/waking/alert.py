@@ -74,9 +74,11 @@ class Alert:
 
     def close(self, outcome: Event) -> None:
         """The request is over without this phone; `outcome` is missed, accepted or declined."""
-        pushed = self.state == PUSHED
+        if self.state != PUSHED:
+            self.state = DONE
+            return
         self.withdraw()
-        if pushed and self.decision.kind == "alert" and self.held.event == "call":
+        if self.decision.kind == "alert" and self.held.event == "call":
             self.held.waker.pushes.send(self._make(outcome, CLOSING), _ignore)
 
     def withdraw(self) -> None:
