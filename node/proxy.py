@@ -132,7 +132,8 @@ class Proxy:
             self._loop.time,
             self._failed,
         )
-        location = self.location = Location(self.identity, self._locations, self._members, retry_after)
+        late = settings.waking.fork_late and self._push is not None
+        location = self.location = Location(self.identity, self._locations, self._members, retry_after, late)
         if self._push is not None:
             self.forward.waker = Waker(
                 self._locations,

@@ -34,11 +34,18 @@ class Location:
     """Looks users up; holds what it made of a record until the record changes."""
 
     def __init__(
-        self, identity: Identity, locations: LocationService, members: Members, retry_after: int
+        self,
+        identity: Identity,
+        locations: LocationService,
+        members: Members,
+        retry_after: int,
+        late: bool = False,
     ) -> None:
+        """With `late` a call for a user without a phone passes: it waits for one to register."""
         self._identity = identity
         self._locations = locations
         self._members = members
+        self._late = late
         self._retry_after = b"Retry-After: %d\r\n" % retry_after
         self._for_calls: dict[str, tuple[Record, object, int, Groups]] = {}
         self._for_messages: dict[str, tuple[Record, object, int, Groups]] = {}
@@ -98,6 +105,9 @@ class Location:
         else:
             found = self._groups(record, request.method == "MESSAGE")
         if not found:
+            if self._late and request.invite and not request.message.to_tag:
+                request.groups = []  # whoever registers while the call waits is asked
+                return None
             request.reply(404, request.now)
             return TAKEN
         if uri[:5].lower() == b"sips:":

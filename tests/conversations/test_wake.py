@@ -702,3 +702,155 @@ async def test_every_call_waits_where_set_so() -> None:
         << tablet INVITE
         """
     )
+
+
+async def test_a_call_for_a_user_without_a_phone_waits_where_set_so() -> None:
+    node = make(fork_late=True)
+    node.phone("tablet", "tcp", "192.0.2.40", 42000)
+    await node.run(
+        """
+        >> alice INVITE sip:bob@example.org
+        << alice 100
+        == nothing
+        """
+        + registers(node, "tablet", {}, name="tablet")
+        + """
+        << tablet INVITE
+        >> tablet 486
+        << tablet ACK
+        == nothing
+        .. 91
+        << alice 486
+        """
+    )
+
+
+async def test_a_phone_at_another_node_that_lost_its_connection_is_woken(fcm: Playbook) -> None:
+    """The other node answers 430: that is the phone's connection, not the phone."""
+    from cluster.membership import Member
+
+    fcm.members.snapshot = {"x": Member(name="x", epoch="gone", internal="tcp:192.0.2.2:5070")}
+    fcm.phone("other", "tcp", "192.0.2.2", 5070, internal=True)
+    await fcm.run(
+        """
+        >> alice INVITE sip:bob@example.org
+        << alice 100
+        << push data call
+        << other INVITE
+        << alice 110
+        >> other 100
+        >> other 430
+        << other ACK
+        == nothing
+        """
+        + registers(fcm, "bobnew", FCM)
+        + """
+        << bobnew INVITE
+        >> bobnew 200
+        << push withdrawn
+        << alice 200
+        == nothing
+        """
+    )
+
+
+async def test_voip_phone_that_registers_after_it_was_answered_elsewhere() -> None:
+    node = make(VOIP)
+    node.phone("desk", "udp", "192.0.2.30", 5060)
+    node.registered("bob", "desk")
+    await node.run(
+        """
+        >> alice INVITE sip:bob@example.org
+        << alice 100
+        << push voip call vtok
+        << desk INVITE
+        << alice 110
+        >> desk 200
+        << push withdrawn vtok
+        << alice 200
+        """
+        + registers(node, "bobnew", VOIP)
+        + """
+        << bobnew INVITE
+        >> bobnew 180
+        << bobnew CANCEL
+            Reason: SIP;cause=200;text="Call completed elsewhere"
+        >> bobnew 200 CANCEL
+        >> bobnew 487 INVITE
+        << bobnew ACK
+        == nothing
+        """
+    )
+    assert node.proxy.idle
+
+
+async def test_voip_phone_that_never_comes_is_forgotten() -> None:
+    node = make(VOIP)
+    await node.run(
+        """
+        >> alice INVITE sip:bob@example.org
+        << alice 100
+        << push voip call
+        << alice 110
+        >> alice CANCEL sip:bob@example.org
+        << alice 200
+        << push withdrawn
+        << alice 487
+        >> alice ACK sip:bob@example.org
+        .. 95
+        """
+    )
+    assert node.locations.heard == {}
+
+
+async def test_a_caller_need_not_wait_for_a_phone_that_never_responded() -> None:
+    """It cannot be cancelled yet (RFC 3261 9.1); its CANCEL follows its first response."""
+    node = Playbook(settings())
+    node.phone("alice", "udp", "192.0.2.10", 5060)
+    node.phone("bob", "tcp", "192.0.2.20", 40000)
+    node.registered("bob", "bob")
+    await node.run(
+        """
+        >> alice INVITE sip:bob@example.org
+        << alice 100
+        << bob INVITE
+        >> alice CANCEL sip:bob@example.org
+        << alice 200
+        << alice 487
+        >> alice ACK sip:bob@example.org
+        == nothing
+        >> bob 180
+        << bob CANCEL
+        >> bob 200 CANCEL
+        >> bob 487 INVITE
+        << bob ACK
+        == nothing
+        """
+    )
+
+
+async def test_a_failure_of_redis_while_a_call_waits(fcm: Playbook) -> None:
+    await fcm.run(
+        """
+        >> alice INVITE sip:bob@example.org
+        << alice 100
+        << push data call
+        << alice 110
+        """
+    )
+    fcm.locations.away = True
+    await fcm.run(
+        """
+        .. 10
+        == nothing
+        """
+    )
+    fcm.locations.away = False
+    fcm.locations.muted = True
+    await fcm.run(
+        registers(fcm, "bobnew", FCM)
+        + """
+        .. 2.1
+        << bobnew INVITE
+        """
+    )
