@@ -28,6 +28,7 @@ from node.registrar.static import StaticFile
 from node.resolve.dns import SystemDns
 from node.resolve.locator import Locator
 from node.transport.address import TRANSPORTS, parse_listen, split_host
+from node.transport.receiver import Receiver
 from node.transport.tls_context import tls_contexts
 from node.transport.token import FlowTokens
 from node.transport.transports import Transports
@@ -193,10 +194,17 @@ class Node:
         )
 
 
-async def build(settings: Settings, folder: Path, events: EventLog, children: Sequence[Child] = ()) -> Node:
+async def build(
+    settings: Settings,
+    folder: Path,
+    events: EventLog,
+    children: Sequence[Child] = (),
+    tap: Callable[[Receiver], Receiver] | None = None,
+) -> Node:
     """A node that is not started yet; `settings` name real stores and certificates.
 
-    Waits for Redis where this node never saw it before. Raises StartError.
+    `tap` may put somebody between the transports and the proxy, who sees all that arrives. Waits for Redis
+    where this node never saw it before. Raises StartError.
     """
     loop = asyncio.get_running_loop()
     name, epoch = settings.node.name, secrets.token_hex(6)
@@ -231,7 +239,8 @@ async def build(settings: Settings, folder: Path, events: EventLog, children: Se
         push=push,
         purr_key=hmac.digest(key, b"pn-purr", "sha256"),
     )
-    transports = Transports(loop, room, proxy, tls, _internal_peers(members))
+    receiver = tap(proxy) if tap is not None else proxy
+    transports = Transports(loop, room, receiver, tls, _internal_peers(members))
     return Node(settings, epoch, locations, members, proxy, transports, dns, events, children, push)
 
 

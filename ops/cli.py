@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from ops.commands.asking import CONFIG, FILE, JSON, SOCKET, asked, checked, dumped
+from ops.commands.demo import demo_command
 from ops.commands.explain import explain_group
 from ops.commands.push import push_group
 from ops.config.reference import reference
@@ -83,6 +84,7 @@ def version() -> None:
     click.echo(version_text())
 
 
+main.add_command(demo_command)
 main.add_command(explain_group)
 main.add_command(push_group)
 
