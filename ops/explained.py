@@ -41,36 +41,48 @@ def explained_text(aor: str, rows: list[dict[str, Any]], now: float | None = Non
 
 
 def _phone(row: dict[str, Any], now: float) -> str:
-    return "\n".join([str(row["device"]), *(_indented(line) for line in _facts(row, now))])
+    return "\n".join([_name(row), *(_indented(line) for line in _facts(row, now))])
+
+
+def _name(row: dict[str, Any]) -> str:
+    """The device, and what the operator may know it by."""
+    agent = f"  {row['user_agent']}" if row.get("user_agent") else ""
+    left = f"  (registered for {span(row['expires_in'])} more)" if "expires_in" in row else ""
+    return f"{row['device']}{agent}{left}"
 
 
 def _facts(row: dict[str, Any], now: float) -> Iterator[str]:
     yield f"now      {_sentence(row['would'])}"
-    if "reachable" in row:
-        yield f"reach    {_reach(row['reachable'])}"
     if row.get("unmet"):
         yield f"missing  {_sentence(row['unmet'])}"
     if row.get("remedy"):
         yield f"do       {_sentence(row['remedy'])}"
+    yield f"reach    {_sentence(_reach(row['reachable']))}"
+    if noted := row.get("noted"):
+        yield f"here     {_ago(noted['at'], now)}: {noted['text']}"
     yield f"last     {_last(row.get('last'), now)}"
 
 
 def _reach(reachable: object) -> str:
     if isinstance(reachable, bool):
-        return "its connection is open" if reachable else "no connection to it is open"
+        return "yes: its connection is open" if reachable else "no: its connection is gone"
     return str(reachable)
+
+
+def _ago(at: int, now: float) -> str:
+    """How long since; `at` is ms since 1970."""
+    return f"{span(max(0.0, now - at / 1000))} ago"
 
 
 def _last(last: dict[str, Any] | None, now: float) -> str:
     """What became of the last push."""
     if not last:
         return "nothing was pushed to this phone in the last 30 days"
-    ago = span(max(0.0, now - last["at"] / 1000))
     what = EVENTS.get(last["event"], last["event"])
     outcome = OUTCOMES.get(last["outcome"], last["outcome"])
     answer = " ".join(str(word) for word in (last.get("status"), last.get("reason")) if word)
     said = f"; it answered {answer}" if answer else ""
-    return f"{ago} ago, {what} ({last['kind']}) by {last['provider']}: {outcome}{said}"
+    return f"{_ago(last['at'], now)}, {what} ({last['kind']}) by {last['provider']}: {outcome}{said}"
 
 
 def _sentence(text: str) -> str:

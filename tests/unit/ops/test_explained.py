@@ -14,7 +14,10 @@ from ops.explained import explained_text
 NOW = 1_800_000_000.0
 DEAD: dict[str, Any] = {
     "device": "<urn:uuid:1>",
-    "reachable": False,
+    "user_agent": "Linphone/5.2",
+    "expires_in": 545,
+    "reachable": "no: its connection is gone",
+    "noted": {"at": int((NOW - 60) * 1000), "text": "no push: it answered 180 after 90 ms"},
     "would": "Nothing would reach it.",
     "unmet": "the provider refused its push token",
     "remedy": "the app has to register with a new token",
@@ -41,16 +44,17 @@ FINE: dict[str, Any] = {
 def test_each_phone_says_what_happens_what_is_missing_what_to_do_and_what_was() -> None:
     assert explained_text("bob@example.org", [DEAD, FINE], NOW) == (
         "bob@example.org has 2 phones. If a call came now:\n\n"
-        "<urn:uuid:1>\n"
+        "<urn:uuid:1>  Linphone/5.2  (registered for 9 min 5 s more)\n"
         "  now      Nothing would reach it\n"
-        "  reach    no connection to it is open\n"
         "  missing  The provider refused its push token\n"
         "  do       The app has to register with a new token\n"
+        "  reach    No: its connection is gone\n"
+        "  here     1 min ago: no push: it answered 180 after 90 ms\n"
         "  last     2 h 5 min ago, a call (voip) by apns: the provider says that this push address is dead;\n"
         "           it answered 410 Unregistered\n\n"
         "sip:bob@192.0.2.1:5060\n"
         "  now      It rings\n"
-        "  reach    its connection is open\n"
+        "  reach    Yes: its connection is open\n"
         "  last     nothing was pushed to this phone in the last 30 days"
     )
 
