@@ -1,6 +1,7 @@
 """The command `clarion`. Exit codes: 0 done, 1 it could not be done, 2 the configuration is wrong."""
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -9,6 +10,8 @@ from ops.commands.asking import CONFIG, FILE, JSON, SOCKET, asked, checked, dump
 from ops.commands.demo import demo_command
 from ops.commands.explain import explain_group
 from ops.commands.push import push_group
+from ops.config.credentials import credential_problems
+from ops.config.problem import Problem
 from ops.config.reference import reference
 from ops.config.show import show
 from ops.tables import registrations_table, status_text
@@ -39,7 +42,16 @@ def config_group() -> None:
 @click.argument("file", type=FILE)
 def check_command(file: Path) -> None:
     """Name everything that is wrong in FILE and in the environment."""
-    checked(file)
+    loaded = checked(file)
+    found: list[Problem] = []
+    if find_spec("cluster.push.providers.catalogue") is not None:
+        from cluster.push.providers.catalogue import check
+
+        found = list(credential_problems(loaded, check))
+    for problem in found:
+        click.echo(str(problem), err=True)
+    if found:
+        sys.exit(2)
     click.echo(f"{file}: no problem found")
 
 

@@ -3,7 +3,6 @@
 A section is a table of the file, `[push]`; a family is a table for each of several apps, `[apns."name"]`.
 """
 
-import re
 from collections.abc import Iterator
 from functools import cache
 from typing import Any, NamedTuple, get_args, get_origin
@@ -86,8 +85,7 @@ def _options(*, family: bool) -> Iterator[Option]:
 
 def title(family: str, app: str) -> str:
     """How a table of a family is written, without the brackets: `apns."org.example.app"`."""
-    bare = re.fullmatch(r"[A-Za-z0-9_-]+", app)
-    return f"{family}.{app if bare else orjson.dumps(app).decode()}"
+    return f"{family}.{orjson.dumps(app).decode()}"
 
 
 def record(section_type: Any) -> type[msgspec.Struct]:

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from cluster.push.settings import ApnsApp
+from cluster.push.providers.provider import Warned
+from cluster.push.settings import ApnsApp, ProviderSettings
+from ops.config.credentials import credential_problems
 from ops.config.load import load
 from ops.config.options import Option, families, family_options, title
 from ops.config.reference import reference
@@ -51,7 +53,7 @@ def test_several_apps_are_read_with_their_origins_and_shown_again(tmp_path: Path
     }
     assert loaded.settings.providers().wns["ms-app://s-1"].secret == "hush"
     assert loaded.origin('apns."org.example.app"', "key_id").endswith("clarion.toml:3")
-    assert loaded.origin("apns.other", "key_id") == "default"
+    assert loaded.origin('apns."other"', "key_id") == "default"
     shown = show(loaded)
     assert "hush" not in shown
     assert '[apns."org.example.app"]\n' in shown
@@ -62,7 +64,7 @@ def test_several_apps_are_read_with_their_origins_and_shown_again(tmp_path: Path
 
 def test_unknown_options_name_the_line_and_the_nearest_right_name(tmp_path: Path) -> None:
     assert problems(tmp_path, '[apns.app]\nteam = "KLMNOPQRST"\nkeyid = "x"\ncert = "/etc/hostname"\n') == [
-        "clarion.toml:3: [apns.app] keyid: unknown option; did you mean key_id?"
+        'clarion.toml:3: [apns."app"] keyid: unknown option; did you mean key_id?'
     ]
 
 
@@ -76,13 +78,13 @@ def test_a_name_without_quotes_is_told_how_to_write_it(tmp_path: Path) -> None:
 def test_an_option_without_an_app_is_told_where_to_write_it(tmp_path: Path) -> None:
     assert problems(tmp_path, '[wns]\nsecret = "hush"\n') == [
         "clarion.toml:2: [wns] secret: expected a table for each app; "
-        "write it below [wns.name-of-the-app], with the name of your app"
+        'write it below [wns."name-of-the-app"], with the name of your app'
     ]
 
 
 def test_a_secret_of_a_wrong_type_stays_hidden(tmp_path: Path) -> None:
     found = problems(tmp_path, "[wns.app]\nsecret = 12345\n")
-    assert found == ["clarion.toml:2: [wns.app] secret: expected a text, got a hidden value"]
+    assert found == ['clarion.toml:2: [wns."app"] secret: expected a text, got a hidden value']
 
 
 def test_no_environment_variable_reaches_an_app() -> None:
@@ -116,8 +118,8 @@ def test_no_environment_variable_reaches_an_app() -> None:
             APNS + 'cert = "/etc/hostname"\nserver = "api.push.apple.com"\n',
             'clarion.toml:3: [apns."org.example.app"] server: expected https://host',
         ),
-        ("[fcm.1234]\n", "clarion.toml:1: [fcm.1234] service_account: expected the file that Firebase gives"),
-        ("[wns.app]\n", "clarion.toml:1: [wns.app] secret: expected the secret of the app"),
+        ("[fcm.1234]\n", 'clarion.toml:1: [fcm."1234"] service_account: expected the file that'),
+        ("[wns.app]\n", 'clarion.toml:1: [wns."app"] secret: expected the secret of the app'),
         (
             '[webpush]\nkey = "/etc/hostname"\n',
             "default: [webpush] subject: expected mailto:you@example.org or an https: address, got nothing",
@@ -141,8 +143,23 @@ def test_what_does_not_fit_together_names_the_option_and_the_remedy(
     assert [line for line in found if line.startswith(expected)], found
 
 
-def test_names_are_quoted_where_toml_needs_it() -> None:
-    assert title("fcm", "12-ab_C") == "fcm.12-ab_C"
+def test_what_is_wrong_inside_a_file_names_the_line_of_its_option(tmp_path: Path) -> None:
+    loaded = read(tmp_path, '[apns."org.example.app"]\ncert = "/etc/hostname"\n')
+
+    def check(settings: ProviderSettings) -> list[Warned]:
+        option = '[apns."org.example.app"] cert'
+        return [
+            Warned(option, f"{option}: {settings.apns['org.example.app'].cert} is no certificate: get one")
+        ]
+
+    (found,) = credential_problems(loaded, check)
+    assert str(found).replace(f"{tmp_path}/", "") == (
+        'clarion.toml:2: [apns."org.example.app"] cert: /etc/hostname is no certificate: get one'
+    )
+
+
+def test_names_are_quoted() -> None:
+    assert title("fcm", "12-ab_C") == 'fcm."12-ab_C"'
     assert title("apns", "org.example") == 'apns."org.example"'
     assert title("wns", 'a"b') == 'wns."a\\"b"'
 
