@@ -16,7 +16,6 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -221,11 +220,7 @@ async def build(
     key = await flow_token_key(locations, folder)
     tokens = FlowTokens(name, [key], epoch)
     dns = SystemDns(settings.transport.dns_servers)
-    push = None
-    if settings.push.enabled and find_spec("cluster.push.service") is not None:
-        from cluster.push.service import PushService
-
-        push = PushService(settings.providers(), settings.redis, locations, members, events.emit, name)
+    push = _push_service(settings, locations, members, events) if settings.push.enabled else None
     proxy = Proxy(
         room,
         name=name,
@@ -242,6 +237,25 @@ async def build(
     receiver = tap(proxy) if tap is not None else proxy
     transports = Transports(loop, room, receiver, tls, _internal_peers(members))
     return Node(settings, epoch, locations, members, proxy, transports, dns, events, children, push)
+
+
+def _push_service(
+    settings: Settings, locations: LocationService, members: Members, events: EventLog
+) -> "PushService | None":
+    try:
+        from cluster.push.service import PushService
+
+        return PushService(
+            settings.providers(),
+            settings.redis,
+            locations,
+            members,
+            events.emit,
+            settings.node.name,
+            etcd_prefix=settings.etcd.prefix,
+        )
+    except ImportError:
+        return None
 
 
 def _locator(settings: Settings, dns: SystemDns) -> Locator:
