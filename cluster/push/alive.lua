@@ -1,17 +1,21 @@
--- A dispatcher says that it lives, and asks which of its pushes are still wanted.
+-- A dispatcher's sign of life.
 --
--- KEYS[1]  the stream
--- ARGV     fence, node, entry ids ...
--- Returns  the greatest fence seen, then for each entry 1 if it is still there, else 0
-local call, key = redis.call, KEYS[1]
-local term = key .. ':term'
-local fence = tonumber(ARGV[1])
-local known = tonumber(call('HGET', term, 'fence') or '0')
-if known > fence then return {known} end
+-- KEYS[1]  the stream of the partition
+-- ARGV     fence, node, then entry ids that it asks about
+-- Returns  {ms since the last sign of life, ms when the next delayed push is due (-1: none), for each entry 1 if
+--          it is still there and claimed by this term, else 0}, or a fence greater than ours
+local call, key, fence = redis.call, KEYS[1], tonumber(ARGV[1])
+local term = call('HMGET', key .. ':term', 'fence', 'alive')
+local known = tonumber(term[1] or 0)
+if known > fence then return known end
 local time = call('TIME')
-call('HSET', term, 'fence', ARGV[1], 'alive', time[1] * 1000 + math.floor(time[2] / 1000), 'node', ARGV[2])
-local flags = {fence}
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+call('HSET', key .. ':term', 'fence', ARGV[1], 'alive', now, 'node', ARGV[2])
+local first = call('ZRANGE', key .. ':later', 0, 0, 'WITHSCORES')
+local result = {now - tonumber(term[2] or 0), first[2] and tonumber(first[2]) or -1}
+local mine = 'd' .. ARGV[1] .. '|'
 for i = 3, #ARGV do
-  flags[#flags + 1] = #call('XRANGE', key, ARGV[i], ARGV[i])
+  local claim = call('HGET', key .. ':claims', ARGV[i])
+  result[i] = claim and claim:sub(1, #mine) == mine and 1 or 0
 end
-return flags
+return result

@@ -1,23 +1,26 @@
--- Take pushes out of the queue that are done with.
+-- Takes pushes out of the queue, because all that can be done about them is done.
 --
--- KEYS[1]  the stream
--- ARGV     fence (0: by who seized them), node, then entry id and push id of each
--- Returns  the greatest fence seen, then for each push 1 if it was still there, else 0. A fence smaller than
---          the first number is refused, with no more than that number.
---
--- Of two who confirm the same push one finds 1 and the other 0, whoever they are.
-local call, key = redis.call, KEYS[1]
-local fence = tonumber(ARGV[1])
-local known = tonumber(call('HGET', key .. ':term', 'fence') or '0')
-if fence > 0 and known > fence then return {known} end
-local flags = {known}
-for i = 3, #ARGV, 2 do
-  local entry = ARGV[i]
-  local gone = call('XDEL', key, entry)
-  if gone == 1 then
-    call('HDEL', key .. ':ids', ARGV[i + 1])
-    call('HDEL', key .. ':claims', entry)
-  end
-  flags[#flags + 1] = gone
+-- KEYS[1]  the stream of the partition
+-- ARGV     who ("d<fence>", or "s<node>" that must hold the claim), then entry id, push id of each
+-- Returns  for each 1, or 0 if it was not there any more: of all who try, one gets the 1;
+--          or a fence greater than ours, and nothing is done
+local call, key, who = redis.call, KEYS[1], ARGV[1]
+local seizer = who:sub(1, 1) == 's'
+if not seizer then
+  local known = tonumber(call('HGET', key .. ':term', 'fence') or 0)
+  if known > tonumber(who:sub(2)) then return known end
 end
-return flags
+local mine, result = who .. '|', {}
+for i = 2, #ARGV, 2 do
+  local claim = seizer and call('HGET', key .. ':claims', ARGV[i])
+  if seizer and (not claim or claim:sub(1, #mine) ~= mine) then
+    result[#result + 1] = 0
+  else
+    result[#result + 1] = call('XDEL', key, ARGV[i])
+    if result[#result] == 1 then
+      call('HDEL', key .. ':claims', ARGV[i])
+      call('HDEL', key .. ':ids', ARGV[i + 1])
+    end
+  end
+end
+return result

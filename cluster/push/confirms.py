@@ -1,4 +1,4 @@
-"""Takes what is done out of the queue: all confirmations of one turn of the loop in one script a partition."""
+"""Takes what is done out of the queue: one script a partition for all that ends in one turn of the loop."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Finished = tuple[Item, Answer]
 
 
 class Confirms:
-    """`confirmed(item, answer, first)`; `first` is false where somebody else had confirmed or withdrawn it."""
+    """`confirmed(item, answer, first)`; `first` is false where another had confirmed or withdrawn it."""
 
     def __init__(self, queue: Queue, confirmed: Callable[[Item, Answer, bool], None]) -> None:
         self._queue = queue
@@ -65,10 +65,13 @@ class Confirms:
     def _told(self, who: str, group: list[Finished], reply: Any) -> None:
         self._asked -= 1
         if isinstance(reply, StoreUnavailable):
-            self._again += group[: max(0, _KEPT - len(self._again))]
+            room = max(0, _KEPT - len(self._again))
+            self._again += group[:room]
+            for item, _ in group[room:]:
+                item.holder.confirmed(item)
             return
         if isinstance(reply, int):
-            for item, answer in group:
+            for item, _ in group:
                 if item.holder.who == who:
                     item.holder.outdone(reply)
             reply = [0] * len(group)

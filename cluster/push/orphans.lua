@@ -1,22 +1,22 @@
--- Pushes that nobody cares for: whoever queued them is gone, and no dispatcher lives.
+-- What lies there while nobody dispatches and whose own node may be dead: claimed for this node.
 --
--- KEYS[1]  the stream
--- ARGV     node, ms after which a silent dispatcher counts as dead, ms that a seizure lasts, least age in ms,
---          how many at most
--- Returns  entry and push of each; they are this node's to send now
+-- KEYS[1]  the stream of the partition
+-- ARGV     node, age in ms of pushes and of the silence of dispatchers, cursor, count
+-- Returns  {new cursor, entries looked at, entry id, push, ...}
 local call, key = redis.call, KEYS[1]
-local claims = key .. ':claims'
 local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-if now - tonumber(call('HGET', key .. ':term', 'alive') or '0') <= tonumber(ARGV[2]) then return {} end
-local given = {}
-for _, item in ipairs(call('XRANGE', key, '-', now - tonumber(ARGV[4]), 'COUNT', ARGV[5])) do
-  local entry = item[1]
-  local kind, node, since = (call('HGET', claims, entry) or ''):match('^(%a)|([^|]*)|(%d+)$')
-  if not (kind == 's' and now - tonumber(since) <= tonumber(ARGV[3])) then
-    call('HSET', claims, entry, 's|' .. ARGV[1] .. '|' .. now)
-    given[#given + 1] = entry
-    given[#given + 1] = item[2][4]
+local alive = tonumber(call('HGET', key .. ':term', 'alive') or 0)
+if now - alive <= tonumber(ARGV[2]) then return {ARGV[3], 0} end
+local found = call('XRANGE', key, '(' .. ARGV[3], now - ARGV[2], 'COUNT', ARGV[4])
+local result, mine = {ARGV[3], #found}, 's' .. ARGV[1] .. '|'
+for _, entry in ipairs(found) do
+  local claim = call('HGET', key .. ':claims', entry[1])
+  result[1] = entry[1]
+  if not claim or claim:sub(1, 1) == 'd' or now - tonumber(claim:match('|(%d+)$')) >= 10000 then
+    call('HSET', key .. ':claims', entry[1], mine .. now)
+    result[#result + 1] = entry[1]
+    result[#result + 1] = entry[2][2]
   end
 end
-return given
+return result

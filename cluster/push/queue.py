@@ -1,87 +1,114 @@
-"""The push queue in Redis: what the scripts beside this file do, as methods with callbacks.
+"""The queue in Redis: one stream for each partition, changed by scripts only.
 
-Who has a push is noted beside the stream: a dispatcher (`take`, under its fence) or the node that seized it.
-Whoever is done with it confirms it; of two who do only one is told that it was still there.
-
-Every `done` gets the script's reply, or StoreUnavailable; it must not raise.
+All keys of a partition share the hash tag `{push:NN}`, so that a Redis Cluster keeps them in one slot:
+`<prefix>:push:{push:07}` is the stream; `:ids` (push id -> entry id), `:claims` (entry id -> who took it upon
+himself, when), `:term` (fence, last sign of life and node of the dispatcher), `:later` and `:later:pushes`
+(delayed pushes) stand beside it. What a script takes and returns is written at its top.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
-from cluster.push.partition import channel_of, stream_key
+from cluster.errors import StoreUnavailable
+from cluster.push.partition import PARTITIONS, partition_of
 from cluster.push.push import Push, encode
 from cluster.redis.link import Done, Word
 from cluster.redis.script import Script
 from cluster.redis.store import Store
 
-SEIZED_MS = 10_000  # that a push is left to the node that seized it
-HERE = Path(__file__).parent
+MAX_DELAYED = 200_000  # in each partition
+BEGIN = b"0-0"
+_MOVED_AT_ONCE = 100
 
 
 def _script(name: str) -> Script:
-    return Script.read(HERE / f"{name}.lua")
+    return Script.read(Path(__file__).with_name(f"{name}.lua"))
 
 
-_SUBMIT, _TAKE, _CONFIRM, _ALIVE = _script("submit"), _script("take"), _script("confirm"), _script("alive")
-_SEIZE, _ORPHANS, _WITHDRAW = _script("seize"), _script("orphans"), _script("withdraw")
-_SCHEDULE, _DUE = _script("schedule"), _script("due")
+_SUBMIT, _TAKE, _CONFIRM, _ALIVE = map(_script, ("submit", "take", "confirm", "alive"))
+_SEIZE, _ORPHANS, _RELEASE, _WITHDRAW = map(_script, ("seize", "orphans", "release", "withdraw"))
+_SCHEDULE, _UNSCHEDULE, _DUE = map(_script, ("schedule", "unschedule", "due"))
 
 
-class PushQueue:
-    """All partitions."""
+class Queue:
+    """The scripts as methods. A `done` gets the reply, or a StoreUnavailable; it may be called at once."""
 
-    def __init__(self, store: Store, prefix: str, node: str, longest: int) -> None:
-        """`node` is who seizes and dispatches here; `longest` is the most pushes in a partition."""
+    def __init__(self, store: Store, prefix: str, limit: int) -> None:
+        """At most `limit` pushes wait in each partition."""
         self._store = store
-        self._prefix = prefix
-        self._node = node
-        self._longest = longest
+        self._limit = limit
+        self._keys = tuple(f"{prefix}:push:{{push:{n:02}}}".encode() for n in range(PARTITIONS))
+        self.channels = tuple(f"{prefix}:push:{n:02}".encode() for n in range(PARTITIONS))
 
-    def _run(self, script: Script, partition: int, words: tuple[Word, ...], done: Done) -> None:
-        self._store.submit_script(script, stream_key(self._prefix, partition), words, done)
+    def key(self, partition: int) -> bytes:
+        """The stream of a partition."""
+        return self._keys[partition]
 
-    def submit(self, partition: int, push: Push, done: Done) -> None:
-        """-> entry id, or 0 when the partition is full. The same push again is not queued twice."""
-        channel = channel_of(self._prefix, partition)
-        self._run(_SUBMIT, partition, (push.id, encode(push), self._longest, channel), done)
+    # -- who wants something sent
 
-    def take(self, partition: int, fence: int, cursor: bytes, count: int, done: Done) -> None:
-        """-> [greatest fence, now in ms, cursor, entry, push, ...]"""
-        self._run(_TAKE, partition, (fence, self._node, cursor, count, SEIZED_MS), done)
+    def submit(self, push: Push, done: Done, publish: bool = True) -> None:
+        """Queue it. The reply is its entry id, or 0: full."""
+        n = partition_of(push.token)
+        channel = self.channels[n] if publish else b""
+        self._run(_SUBMIT, n, (push.id, encode(push), self._limit, channel), done)
 
-    def confirm(self, partition: int, fence: int, pairs: Sequence[tuple[bytes, str]], done: Done) -> None:
-        """Pairs of entry and push id; fence 0 for seized ones. -> [greatest fence, 1 or 0, ...]"""
-        words = [word for pair in pairs for word in pair]
-        self._run(_CONFIRM, partition, (fence, self._node, *words), done)
+    def withdraw(self, push: Push, done: Done) -> None:
+        """0: was not there, 1: taken back, 2: taken back, but somebody may be sending it."""
+        n = partition_of(push.token)
+        self._run(_WITHDRAW, n, (push.id, self.channels[n]), done)
 
-    def alive(self, partition: int, fence: int, entries: Sequence[bytes], done: Done) -> None:
-        """-> [greatest fence, 1 or 0 for each entry]"""
-        self._run(_ALIVE, partition, (fence, self._node, *entries), done)
+    def schedule(self, member: str, push: Push, due_ms: int, done: Done) -> None:
+        """1, or 0: full."""
+        n = partition_of(push.token)
+        self._run(_SCHEDULE, n, (member, due_ms, push.id, encode(push), MAX_DELAYED), done)
 
-    def seize(self, partition: int, silent_ms: int, ids: Sequence[str], done: Done) -> None:
-        """-> for each push its entry id (ours now), 1 (somebody else's) or 0 (done with)"""
-        self._run(_SEIZE, partition, (self._node, silent_ms, SEIZED_MS, *ids), done)
+    def unschedule(self, member: str, token: str, done: Done) -> None:
+        """1, or 0: there was none."""
+        self._run(_UNSCHEDULE, partition_of(token), (member,), done)
 
-    def orphans(self, partition: int, silent_ms: int, age_ms: int, count: int, done: Done) -> None:
-        """-> [entry, push, ...]: ours now"""
-        self._run(_ORPHANS, partition, (self._node, silent_ms, SEIZED_MS, age_ms, count), done)
+    # -- dispatchers
 
-    def withdraw(self, partition: int, push_id: str, done: Done) -> None:
-        """-> 0 done with, 1 taken back, 2 taken back from who was about to send it"""
-        self._run(_WITHDRAW, partition, (push_id,), done)
+    def take(self, n: int, fence: int, node: str, cursor: bytes, count: int, again: bool, done: Done) -> None:
+        """Claim what comes after the cursor; with `again` also what this term has claimed before."""
+        self._run(_TAKE, n, (fence, node, cursor, count, b"1" if again else b"0"), done)
 
-    def schedule(self, partition: int, member: str, push: Push, due_ms: int, done: Done) -> None:
-        """-> 1 if it replaced one"""
-        value = push.id.encode() + b"\n" + encode(push)
-        self._run(_SCHEDULE, partition, (member, due_ms, value), done)
+    def alive(self, n: int, fence: int, node: str, entries: Iterable[bytes], done: Done) -> None:
+        """A sign of life, and a look whether these entries are still ours."""
+        self._run(_ALIVE, n, (fence, node, *entries), done)
 
-    def unschedule(self, partition: int, member: str, done: Done) -> None:
-        """-> 1 if there was one"""
-        self._run(_SCHEDULE, partition, (member, 0, b""), done)
+    def due(self, n: int, fence: int, silent_ms: int, done: Done) -> None:
+        """Move delayed pushes whose time has come into the stream."""
+        self._run(_DUE, n, (fence, silent_ms, self._limit, _MOVED_AT_ONCE), done)
 
-    def due(self, partition: int, fence: int, count: int, done: Done) -> None:
-        """-> [greatest fence, how many were queued]"""
-        self._run(_DUE, partition, (fence, count), done)
+    def release(self, n: int, who: str, entries: Sequence[bytes], done: Done) -> None:
+        """Give back what was claimed."""
+        self._run(_RELEASE, n, (who, self.channels[n], *entries), done)
+
+    def confirm(self, n: int, who: str, pairs: Iterable[Word], done: Done) -> None:
+        """`pairs`: entry id, push id, entry id, push id, ..."""
+        self._run(_CONFIRM, n, (who, *pairs), done)
+
+    # -- nodes, where there is no dispatcher
+
+    def seize(self, n: int, node: str, silent_ms: int, fence: int, ids: Sequence[str], done: Done) -> None:
+        """Claim pushes by their ids."""
+        self._run(_SEIZE, n, (node, silent_ms, fence, *ids), done)
+
+    def orphans(self, n: int, node: str, age_ms: int, cursor: bytes, count: int, done: Done) -> None:
+        """Claim what nobody cares for."""
+        self._run(_ORPHANS, n, (node, age_ms, cursor, count), done)
+
+    def _run(self, script: Script, n: int, arguments: tuple[Word, ...], done: Done) -> None:
+        self._store.submit_script(script, self._keys[n], arguments, done)
+
+
+def sentence(reply: Any, limit: int) -> str:
+    """What the reply to `submit` means to who asked: "" if it is queued."""
+    if isinstance(reply, StoreUnavailable):
+        return f"the push could not be queued: {reply.reason}"
+    if reply == 0:
+        return f"the queue of its partition is full: {limit} pushes wait ([push] max_queue_size)"
+    return ""

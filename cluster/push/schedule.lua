@@ -1,15 +1,11 @@
--- Queue a push later, or never.
+-- Keeps a push until it is due; the same member again replaces it.
 --
--- KEYS[1]  the stream
--- ARGV     member, when in ms, push (JSON; empty: take the member's push back)
--- Returns  1 if there was one of that member before, else 0
+-- KEYS[1]  the stream of the partition; beside it :later (member -> ms) and :later:pushes (member -> id LF push)
+-- ARGV     member, ms since 1970, push id, push, how many may wait
+-- Returns  1, or 0: full
 local call, key = redis.call, KEYS[1]
-local before = call('HEXISTS', key .. ':later:pushes', ARGV[1])
-if ARGV[3] == '' then
-  call('ZREM', key .. ':later', ARGV[1])
-  call('HDEL', key .. ':later:pushes', ARGV[1])
-else
-  call('ZADD', key .. ':later', ARGV[2], ARGV[1])
-  call('HSET', key .. ':later:pushes', ARGV[1], ARGV[3])
-end
-return before
+local later = key .. ':later'
+if call('ZCARD', later) >= tonumber(ARGV[5]) and not call('ZSCORE', later, ARGV[1]) then return 0 end
+call('ZADD', later, ARGV[2], ARGV[1])
+call('HSET', later .. ':pushes', ARGV[1], ARGV[3] .. '\n' .. ARGV[4])
+return 1

@@ -1,7 +1,7 @@
-"""What this node queued is sent, dispatcher or not: what nobody confirmed in time this node seizes and sends.
+"""What this node queued is sent, dispatcher or not: what nobody confirmed in time it seizes and sends itself.
 
-A claim in Redis guards it: a dispatcher that gives signs of life keeps what it has claimed, and among nodes one
-wins. A claim of a node lasts ten seconds and is renewed while the push is under way.
+A claim in Redis guards it: a dispatcher that gives signs of life keeps what it has claimed, and among nodes
+one wins. A claim of a node lasts ten seconds and is renewed while the push is under way.
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ class Watch:
                     self._queue.orphans(n, self._node, ORPHAN_MS, self._cursors[n], _ORPHANS, told)
 
     def adopt(self, items: Sequence[Item]) -> asyncio.Future[None]:
-        """Go on with what a dispatcher of this node has under way, in the name of the node. The future is done
-        when Redis knows it, or did not answer."""
+        """Go on with what a dispatcher of this node has under way, in the name of the node. The future is
+        done when Redis knows it, or did not answer."""
         for item in items:
             item.holder = self
             item.since = self._loop.time()
