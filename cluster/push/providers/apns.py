@@ -57,7 +57,9 @@ class Apns:
         ours = self._apps.get(app)
         if ours is None:
             return missing(app)
-        return ours.problem("alert", self._wall())
+        now = self._wall()
+        alert = ours.problem("alert", now)
+        return alert if alert and ours.problem("voip", now) else ""
 
     def lane(self, push: Push) -> str:
         return f"{push.provider} {push.app}"
@@ -166,9 +168,9 @@ class _App:
         self._cert = self._voip = None
         if settings.cert and not settings.key:
             self._cert = ClientCertificate(settings.cert, settings.cert_key, f"{table} cert", clock)
-            if settings.voip_cert:
-                # cert_key belongs to `cert`; a certificate of its own for VoIP holds its key
-                self._voip = ClientCertificate(settings.voip_cert, "", f"{table} voip_cert", clock)
+        if settings.voip_cert and not settings.key:
+            key = "" if settings.cert else settings.cert_key  # cert_key is that of `cert`, if there is one
+            self._voip = ClientCertificate(settings.voip_cert, key, f"{table} voip_cert", clock)
 
     def topic(self, kind: str) -> str:
         return f"{self._bundle}.voip" if kind == "voip" else self._bundle
@@ -197,18 +199,15 @@ class _App:
         cert = self._for(kind)
         if cert is None:
             return Connection(ca=push.ca, proxy=push.proxy)
-        return Connection(ca=push.ca, cert=cert.cert, key=cert.key, proxy=push.proxy)
+        return Connection(push.ca, cert.cert, cert.key, push.proxy, files=cert.version)
 
     def warnings(self, now: float) -> list[Warned]:
-        told = {}
-        certs = [("alert", self._cert), ("voip", self._voip)]
-        for kind, cert in certs:
-            if kind == "alert" or cert is not None:
-                text = self.problem(kind, now) or (cert.warning(now) if cert is not None else "")
-                told[text] = cert.option if cert is not None else self._table
-        if self.token is not None and self.token.problem:
-            told[self.token.problem] = self.token.option
-        return [Warned(option, text) for text, option in told.items() if text]
+        certs = [(kind, cert) for kind, cert in (("alert", self._cert), ("voip", self._voip)) if cert]
+        told = [(cert.option, self.problem(kind, now) or cert.warning(now)) for kind, cert in certs]
+        if not certs:
+            option = self.token.option if self.token is not None else self._table
+            told.append((option, self.problem("alert", now) or (self.token.problem if self.token else "")))
+        return [Warned(option, text) for option, text in told if text]
 
     def look(self) -> None:
         if self.token is not None:
