@@ -28,7 +28,7 @@ _TYPES = {"voip": "voip", "alert": "alert"}  # of Push.kind; all others: backgro
 class Apns:
     """All apps of `[apns."bundle"]`, at the production service and at the sandbox."""
 
-    names = ("apns", "apns.dev")
+    names: tuple[str, ...] = ("apns", "apns.dev")
 
     def __init__(
         self,

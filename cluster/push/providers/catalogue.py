@@ -77,8 +77,8 @@ class Catalogue:
                 "the Contact names no push service: pn-provider must be apns, apns.dev, fcm, wns or webpush"
             )
         return (
-            f'there is no push service "{provider}": pn-provider must be apns, apns.dev, fcm, wns or webpush; '
-            "[webhook] url takes all others"
+            f'there is no push service "{provider}": pn-provider must be apns, apns.dev, fcm, wns or '
+            "webpush; [webhook] url takes all others"
         )
 
     def offers(self) -> tuple[Offer, ...]:

@@ -29,7 +29,7 @@ _TOKEN = re.compile(r"[0-9A-Za-z_:.-]{1,4096}")
 class Fcm:
     """All projects of `[fcm."number or identifier"]`."""
 
-    names = ("fcm",)
+    names: tuple[str, ...] = ("fcm",)
 
     def __init__(
         self,

@@ -29,7 +29,7 @@ _TOPIC = re.compile(r"[0-9A-Za-z_-]{1,32}")
 class WebPush:
     """All subscriptions, at whatever push service. pn-param is not used."""
 
-    names = ("webpush",)
+    names: tuple[str, ...] = ("webpush",)
 
     def __init__(
         self, settings: WebPushSettings, push: PushSettings, clock: Callable[[], float] = time.monotonic

@@ -21,10 +21,11 @@ _TYPES = {"apns": "apple", "apns.dev": "apple", "fcm": "firebase"}  # as apps ma
 
 
 class Webhook:
-    """`[webhook] url`."""
+    """`[webhook] url`. What it is given by name it takes from the service of that name."""
 
     def __init__(self, settings: WebhookSettings, push: PushSettings) -> None:
-        self.names = ("webhook", *(name for name in settings.providers if name != "*"))
+        given = settings.providers if settings.url else ()
+        self.names: tuple[str, ...] = ("webhook", *(name for name in given if name != "*"))
         self._settings = settings
         self._push = push
 

@@ -31,7 +31,7 @@ TEXTS = {"call": "Incoming call", "message": "New message", "missed": "Missed ca
 class Wns:
     """All apps of `[wns."package SID or Azure application"]`."""
 
-    names = ("wns",)
+    names: tuple[str, ...] = ("wns",)
 
     def __init__(self, apps: Mapping[str, WnsApp], push: PushSettings) -> None:
         self._push = push
