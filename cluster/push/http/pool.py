@@ -1,0 +1,201 @@
+"""The requests to one server: a multi handle of libcurl with its connections, driven by the running loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+
+import pycurl
+
+from cluster.push.http.failure import failure
+from cluster.push.http.message import Connection, Done, HttpRequest, HttpResponse
+from cluster.push.http.target import stamps
+from cluster.push.http.transfer import Transfer, Unwritable
+
+CONNECTIONS = 16  # at most; more than one only where the server speaks HTTP/1.1 or refuses streams
+STREAMS = 1000  # on one connection at most; servers usually set less
+WAITING = 10  # times the concurrency: requests that may wait for their turn
+LOOK_AGAIN = 1.0  # s between two looks at the files of the connection
+_READ, _WRITE = pycurl.CSELECT_IN, pycurl.CSELECT_OUT
+
+Waiting = tuple[HttpRequest, Done, float]
+
+
+class Pool:
+    """Made for one server and one way to reach it; `serves` tells when another one has to take its place.
+
+    libcurl goes on with a connection once made, though nothing comes back on it or the certificate file has
+    changed. So a pool that has gone stale gets no new requests, and ends with its last one.
+    """
+
+    def __init__(
+        self, host: str, connection: Connection, concurrency: int, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self.host = host
+        self.used_at = loop.time()
+        self._connection = connection
+        self._concurrency = concurrency
+        self._loop = loop
+        self._stamps = stamps(connection)
+        self._looked = self._answered_at = self.used_at
+        self._silent = False
+        self._closed = False
+        self._free: list[Transfer] = []
+        self._busy: dict[pycurl.Curl, tuple[Transfer, float]] = {}
+        self._waiting: deque[Waiting] = deque()
+        self._timer: asyncio.TimerHandle | asyncio.Handle | None = None
+        self._watched: dict[int, int] = {}
+        self._multi = pycurl.CurlMulti()
+        self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
+        self._multi.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
+        self._multi.setopt(pycurl.M_PIPELINING, pycurl.PIPE_MULTIPLEX)
+        self._multi.setopt(pycurl.M_MAX_HOST_CONNECTIONS, CONNECTIONS)
+        self._multi.setopt(pycurl.M_MAXCONNECTS, CONNECTIONS)
+        self._multi.setopt(pycurl.M_MAX_CONCURRENT_STREAMS, STREAMS)
+
+    @property
+    def under_way(self) -> int:
+        """Requests that are not done yet."""
+        return len(self._busy) + len(self._waiting)
+
+    def serves(self, now: float) -> bool:
+        """Whether new requests may use it: its server answers and its certificate files are the same."""
+        if now - self._looked >= LOOK_AGAIN:
+            self._looked = now
+            if stamps(self._connection) != self._stamps:
+                return False
+        return not self._silent
+
+    def send(self, request: HttpRequest, done: Done) -> None:
+        """`done` is called later, once."""
+        now = self.used_at = self._loop.time()
+        if len(self._busy) < self._concurrency:
+            self._begin(request, done, request.timeout, now)
+        elif len(self._waiting) < WAITING * self._concurrency:
+            self._waiting.append((request, done, now + request.timeout))
+        else:
+            self._end_soon(done, f"{self.host}: too many requests wait for it")
+
+    def close(self, reason: str = "closed") -> None:
+        """Ends every request and connection now."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        busy, self._busy = self._busy, {}
+        for easy, (transfer, _) in busy.items():
+            self._multi.remove_handle(easy)
+            self._give(transfer.done, HttpResponse(0, error=reason))
+            transfer.close()
+        for transfer in self._free:
+            transfer.close()
+        self._free.clear()
+        while self._waiting:
+            self._give(self._waiting.popleft()[1], HttpResponse(0, error=reason, unprocessed=True))
+        self._multi.close()
+        for fd in list(self._watched):
+            self._watch(pycurl.POLL_REMOVE, fd, None, None)
+
+    def _begin(self, request: HttpRequest, done: Done, seconds: float, now: float) -> None:
+        try:
+            transfer = self._free.pop() if self._free else Transfer(self._connection)
+        except Unwritable as error:
+            self._end_soon(done, f"{self.host}: {error}")
+            return
+        try:
+            transfer.begin(request, done, seconds)
+        except Unwritable as error:
+            self._free.append(transfer)
+            self._end_soon(done, f"{self.host}: {error}")
+            return
+        self._busy[transfer.easy] = (transfer, now)
+        self._multi.add_handle(transfer.easy)
+
+    def _end_soon(self, done: Done, text: str) -> None:
+        response = HttpResponse(0, error=text, unprocessed=True)
+        self._loop.call_soon(self._give, done, response)
+
+    # -- libcurl asks
+
+    def _watch(self, what: int, fd: int, _multi: object, _data: object) -> None:
+        before = self._watched.get(fd, 0)
+        wanted = 0 if what == pycurl.POLL_REMOVE else what
+        if wanted & pycurl.POLL_IN and not before & pycurl.POLL_IN:
+            self._loop.add_reader(fd, partial(self._act, fd, _READ))
+        elif before & pycurl.POLL_IN and not wanted & pycurl.POLL_IN:
+            self._loop.remove_reader(fd)
+        if wanted & pycurl.POLL_OUT and not before & pycurl.POLL_OUT:
+            self._loop.add_writer(fd, partial(self._act, fd, _WRITE))
+        elif before & pycurl.POLL_OUT and not wanted & pycurl.POLL_OUT:
+            self._loop.remove_writer(fd)
+        if wanted:
+            self._watched[fd] = wanted
+        else:
+            self._watched.pop(fd, None)
+
+    def _set_timer(self, milliseconds: int) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._closed or milliseconds < 0:
+            return
+        if milliseconds == 0:
+            self._timer = self._loop.call_soon(self._time_out)
+        else:
+            self._timer = self._loop.call_later(milliseconds / 1000, self._time_out)
+
+    def _time_out(self) -> None:
+        self._timer = None
+        self._act(pycurl.SOCKET_TIMEOUT, 0)
+
+    # -- libcurl is told
+
+    def _act(self, fd: int, ready: int) -> None:
+        if self._closed:
+            return
+        self._multi.socket_action(fd, ready)
+        queued = 1
+        while queued and not self._closed:
+            queued, answered, failed = self._multi.info_read()
+            for easy in answered:
+                self._finish(easy, 0, "")
+            for easy, code, detail in failed:
+                self._finish(easy, code, detail)
+
+    def _finish(self, easy: pycurl.Curl, code: int, detail: str) -> None:
+        entry = self._busy.pop(easy, None)
+        if entry is None:
+            return  # a `done` before this one closed the pool
+        transfer, started = entry
+        self._multi.remove_handle(easy)
+        now = self.used_at = self._loop.time()
+        if code == 0 or transfer.cut:
+            self._answered_at = now
+            response = transfer.response()
+        else:
+            if code == pycurl.E_OPERATION_TIMEDOUT and self._answered_at < started:
+                self._silent = True
+            response = failure(easy, code, detail, self.host, self._connection, transfer.limit)
+        done, transfer.done = transfer.done, None
+        self._free.append(transfer)
+        self._next(now)
+        self._give(done, response)
+
+    def _next(self, now: float) -> None:
+        while self._waiting and len(self._busy) < self._concurrency:
+            request, done, until = self._waiting.popleft()
+            if until > now:
+                self._begin(request, done, until - now, now)
+            else:
+                self._end_soon(done, f"{self.host}: no turn within {request.timeout:g} s")
+
+    def _give(self, done: Callable[[HttpResponse], None] | None, response: HttpResponse) -> None:
+        if done is None:
+            return
+        try:
+            done(response)
+        except Exception as error:
+            self._loop.call_exception_handler(
+                {"message": f"what waited for {self.host} failed", "exception": error}
+            )
