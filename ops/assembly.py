@@ -243,6 +243,7 @@ def _push_service(
     settings: Settings, locations: LocationService, members: Members, events: EventLog
 ) -> "PushService | None":
     try:
+        import cluster.push.sender  # noqa: F401
         from cluster.push.service import PushService
 
         return PushService(
@@ -252,7 +253,6 @@ def _push_service(
             members,
             events.emit,
             settings.node.name,
-            etcd_prefix=settings.etcd.prefix,
         )
     except ImportError:
         return None

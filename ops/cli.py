@@ -1,7 +1,7 @@
 """The command `clarion`. Exit codes: 0 done, 1 it could not be done, 2 the configuration is wrong."""
 
 import sys
-from importlib.util import find_spec
+import time
 from pathlib import Path
 
 import click
@@ -10,8 +10,7 @@ from ops.commands.asking import CONFIG, FILE, JSON, SOCKET, asked, checked, dump
 from ops.commands.demo import demo_command
 from ops.commands.explain import explain_group
 from ops.commands.push import push_group
-from ops.config.credentials import credential_problems
-from ops.config.problem import Problem
+from ops.config.credentials import credential_findings
 from ops.config.reference import reference
 from ops.config.show import show
 from ops.tables import registrations_table, status_text
@@ -43,14 +42,12 @@ def config_group() -> None:
 def check_command(file: Path) -> None:
     """Name everything that is wrong in FILE and in the environment."""
     loaded = checked(file)
-    found: list[Problem] = []
-    if find_spec("cluster.push.providers.catalogue") is not None:
-        from cluster.push.providers.catalogue import check
+    from cluster.push.providers.catalogue import Catalogue  # only here are keys read
 
-        found = list(credential_problems(loaded, check))
-    for problem in found:
-        click.echo(str(problem), err=True)
-    if found:
+    found = list(credential_findings(loaded, Catalogue(loaded.settings.providers()), time.time()))
+    for finding in found:
+        click.echo(str(finding.problem), err=True)
+    if any(finding.fatal for finding in found):
         sys.exit(2)
     click.echo(f"{file}: no problem found")
 

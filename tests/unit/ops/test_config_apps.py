@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from cluster.push.providers.provider import Warned
-from cluster.push.settings import ApnsApp, ProviderSettings
-from ops.config.credentials import credential_problems
+from cluster.push.settings import ApnsApp
+from ops.cli import main
+from ops.config.credentials import credential_findings
 from ops.config.load import load
 from ops.config.options import Option, families, family_options, title
 from ops.config.reference import reference
@@ -143,19 +145,37 @@ def test_what_does_not_fit_together_names_the_option_and_the_remedy(
     assert [line for line in found if line.startswith(expected)], found
 
 
-def test_what_is_wrong_inside_a_file_names_the_line_of_its_option(tmp_path: Path) -> None:
-    loaded = read(tmp_path, '[apns."org.example.app"]\ncert = "/etc/hostname"\n')
+class Services:
+    """Says that something about the file of an app is wrong, and whether pushes can be sent."""
 
-    def check(settings: ProviderSettings) -> list[Warned]:
+    def __init__(self, missing: str) -> None:
+        self.missing = missing
+
+    def warnings(self, now: float) -> list[Warned]:
         option = '[apns."org.example.app"] cert'
-        return [
-            Warned(option, f"{option}: {settings.apns['org.example.app'].cert} is no certificate: get one")
-        ]
+        return [Warned(option, f"{option}: /etc/hostname is no certificate: get one")]
 
-    (found,) = credential_problems(loaded, check)
-    assert str(found).replace(f"{tmp_path}/", "") == (
+    def supports(self, provider: str, app: str) -> str:
+        assert (provider, app) == ("apns", "org.example.app")
+        return self.missing
+
+
+@pytest.mark.parametrize("missing", ["", "no certificate"])
+def test_what_is_wrong_inside_a_file_names_the_line_of_its_option(tmp_path: Path, missing: str) -> None:
+    loaded = read(tmp_path, '[apns."org.example.app"]\ncert = "/etc/hostname"\n')
+    ((problem, fatal),) = credential_findings(loaded, Services(missing), 0.0)
+    assert str(problem).replace(f"{tmp_path}/", "") == (
         'clarion.toml:2: [apns."org.example.app"] cert: /etc/hostname is no certificate: get one'
     )
+    assert fatal is bool(missing)
+
+
+def test_config_check_reads_keys(tmp_path: Path) -> None:
+    file = tmp_path / "clarion.toml"
+    file.write_text('[webpush]\nkey = "/etc/hostname"\nsubject = "mailto:a@example.org"\n')
+    result = CliRunner().invoke(main, ["config", "check", str(file)])
+    assert result.exit_code == 2
+    assert result.output.startswith(f"{file}:2: [webpush] key: ")
 
 
 def test_names_are_quoted() -> None:
