@@ -93,7 +93,8 @@ class Catalogue:
             apps = serving.apps if isinstance(serving, Apns | Fcm | Wns) else ("",)
             if name != "webhook" and any(not serving.supports(name, app) for app in apps):
                 found.append(Offer(name))
-        if "webpush" in self._set_up and not self._web_push.supports("webpush", ""):
+        ours = self.of("webpush") is self._web_push
+        if ours and not self._web_push.supports("webpush", ""):
             try:
                 found.append(Offer("webpush", self._web_push.vapid()))
             except CredentialError:
