@@ -65,7 +65,6 @@ class PushService:
         emit: Emit = silent,
         name: str = "clarion",
         *,
-        etcd_prefix: str = "/clarion/",
         sender: Sender | None = None,
         catalogue: Catalogue | None = None,
     ) -> None:
@@ -85,7 +84,13 @@ class PushService:
         options = options_of(redis, parse_url(redis.url), f"clarion-{name}")
         self._pokes = Pokes(options, self._queue.channels, self._poked)
         self._election = Election(
-            members.gateway, etcd_prefix, name, push.lease_ttl, self._elected, self._over, self._fit
+            members.gateway,
+            members._settings.prefix,
+            name,
+            push.lease_ttl,
+            self._elected,
+            self._over,
+            self._fit,
         )
         self._dispatchers: dict[int, Dispatcher] = {}
         self._loop = asyncio.get_running_loop()
@@ -317,8 +322,8 @@ class PushService:
     async def _settle(self) -> None:
         """Wait for what is under way, at most 2 s."""
         end = self._loop.time() + _ENDING
-        while (len(self._feed) or not self._confirms.idle) and self._loop.time() < end:
-            await asyncio.sleep(0.02)  # noqa: ASYNC110 - once in a life
+        while (len(self._feed) or not self._confirms.idle) and self._loop.time() < end:  # noqa: ASYNC110 - at the end only
+            await asyncio.sleep(0.02)
 
 
 def lane_of(push: Push) -> str:

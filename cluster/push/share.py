@@ -33,7 +33,7 @@ def wanted(partition: int, names: Iterable[str]) -> str:
 
     Rendezvous hashing, with a bound that keeps the shares even: when a node comes or goes, few others move.
     """
-    shares = _shares(tuple(sorted(names)))
+    shares = _shares(tuple(sorted(set(names))))
     return shares[partition] if shares else ""
 
 
