@@ -24,6 +24,7 @@ from node.fork.settings import ForkTimers
 from node.identity import Identity
 from node.outgoing import Outgoing
 from node.record_route import RecordRoute
+from node.registrar.offer import PushOffer
 from node.registrar.push import contacts_without_push
 from node.registrar.registrar import Registrar
 from node.request import Request
@@ -50,6 +51,7 @@ from node.transport.transports import Transports
 from node.waking.explain import explained
 from node.waking.purr import Purr
 from node.waking.pushes import Pushes
+from node.waking.refresh import Refresh
 from node.waking.waker import Waker
 
 log = logging.getLogger("clarion.node")
@@ -131,6 +133,8 @@ class Proxy:
             self._emit,
             self._loop.time,
             self._failed,
+            PushOffer(self._push.catalogue, purr, settings.waking) if self._push is not None else None,
+            Refresh(self._push, settings.waking) if self._push is not None else None,
         )
         late = settings.waking.fork_late and self._push is not None
         location = self.location = Location(self.identity, self._locations, self._members, retry_after, late)

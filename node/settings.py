@@ -267,7 +267,7 @@ class WakingSettings(msgspec.Struct, kw_only=True, frozen=True):
     ] = 180.0
     wakeup_repeat: Annotated[
         int, Meta(ge=0, le=10, description="How often that is repeated in the time left, when missed.")
-    ] = 3
+    ] = 1
     refresh_all: Annotated[
         bool,
         Meta(

@@ -32,7 +32,19 @@ class Refused(Exception):
 class Wanted:
     """One Contact as asked for; `ttl` 0 removes the binding. Times are seconds."""
 
-    __slots__ = ("address", "instance", "message_ttl", "prid", "push", "q", "reg_id", "shown", "ttl", "uri")
+    __slots__ = (
+        "address",
+        "instance",
+        "message_ttl",
+        "prid",
+        "push",
+        "q",
+        "refreshes",
+        "reg_id",
+        "shown",
+        "ttl",
+        "uri",
+    )
 
     def __init__(self, address: Address, default: int | None, settings: RegistrarSettings) -> None:
         self.address = address
@@ -53,9 +65,14 @@ class Wanted:
         self.instance = instance.strip('"') if instance else ""
         self.reg_id = _reg_id(params.get("reg-id")) if self.instance else 0
         self.push = push_parameters(self.uri)
+        self.refreshes = "+sip.pnsreg" in params  # the app wakes by itself before its binding ends
         self.prid = push_identity(self.push) if self.push else ""
         # what may be shown to others: without what only concerns waking
         self.shown = _text(without_push(address.uri) if self.push else address.uri)
+
+    def leave_waking(self) -> None:
+        """Another proxy wakes this phone: its push address is not ours to use."""
+        self.push, self.prid = {}, ""
 
     @property
     def key(self) -> str:

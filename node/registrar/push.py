@@ -16,6 +16,8 @@ _CONTACT_ROW = re.compile(
     rb"^(?:contact|m)[ \t]*:[^\r\n]*(?:\r\n[ \t][^\r\n]*)*", re.IGNORECASE | re.MULTILINE
 )
 _IN_URI = re.compile(rb";(?:pn-[^;=>\s,?]*|app-id)(?:=[^;>\s,?]*)?", re.IGNORECASE)
+# Others need pn-purr in a Contact: it comes back in the Request-URI within a dialog (RFC 8599 6).
+_OF_OTHERS = re.compile(rb";(?:pn-(?!purr[;=>\s,?])[^;=>\s,?]*|app-id)(?:=[^;>\s,?]*)?", re.IGNORECASE)
 
 
 def push_parameters(uri: Uri) -> dict[str, str]:
@@ -33,9 +35,9 @@ def push_identity(push: Mapping[str, str]) -> str:
 
 
 def contacts_without_push(raw: bytes) -> bytes:
-    """A message as it may be shown to others: no push parameters in its Contact rows."""
+    """A message as it may be shown to others: no push parameters in its Contact rows, save pn-purr."""
     header, blank, body = raw.partition(b"\r\n\r\n")
-    return _CONTACT_ROW.sub(lambda row: without_push(row[0]), header) + blank + body
+    return _CONTACT_ROW.sub(lambda row: _OF_OTHERS.sub(b"", row[0]), header) + blank + body
 
 
 def without_push(value: bytes) -> bytes:

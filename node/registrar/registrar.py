@@ -11,6 +11,7 @@ from node.events import Registered, RegistrationRefused
 from node.identity import Identity
 from node.registrar.answer import RegisterAnswer
 from node.registrar.contact import Refused, Wanted, read_contacts
+from node.registrar.offer import PushOffer
 from node.request import Request
 from node.settings import RegistrarSettings
 from node.sip.address import parse_address
@@ -21,6 +22,7 @@ from node.stages import TAKEN, Verdict
 from node.transport.address import is_address
 from node.transport.flow import Flow
 from node.transport.token import FlowTokens
+from node.waking.refresh import Refresh
 
 EXTENSIONS = frozenset((b"path", b"outbound", b"gruu"))
 
@@ -39,8 +41,11 @@ class Registrar:
         emit: Callable[[object], None] | None,
         clock: Callable[[], float],
         failed: Callable[[Request], None],
+        offer: PushOffer | None = None,
+        refresh: Refresh | None = None,
     ) -> None:
-        """`clock` tells the loop's time; `failed` is told of a request that ran into a fault of ours."""
+        """`clock` tells the loop's time; `failed` is told of a request that ran into a fault of ours. Without
+        `offer` and `refresh` no phone is woken here."""
         self._identity = identity
         self._epoch = epoch
         self._locations = locations
@@ -51,6 +56,8 @@ class Registrar:
         self._emit = emit
         self._clock = clock
         self._failed = failed
+        self._offer = offer
+        self._refresh = refresh
         self.waiting = 0  # for Redis, with what a REGISTER changes
 
     @staticmethod
@@ -75,7 +82,8 @@ class Registrar:
             wanted = read_contacts(request.message, self._settings)
             if wanted is not None and not wanted:
                 return self._list(request, aor)
-            self._change(request, aor, wanted)
+            caps = self._caps(request.message, aor, wanted) if wanted else b""
+            self._change(request, aor, wanted, caps)
         except (Refused, ParseError) as refused:
             insert = refused.insert if isinstance(refused, Refused) else b""
             self._refuse(request, aor, refused.status, _reason(refused), insert)
@@ -93,14 +101,25 @@ class Registrar:
             request.reply(200, self._clock(), insert=lines)
         return TAKEN
 
-    def _change(self, request: Request, aor: str, wanted: list[Wanted] | None) -> None:
+    def _caps(self, message: Message, aor: str, wanted: list[Wanted]) -> bytes:
+        """Feature-Caps for the 200. Raises Refused 555."""
+        if self._offer is None or not any(contact.push for contact in wanted):
+            return b""
+        if self._offer.is_others(message):
+            for contact in wanted:
+                contact.leave_waking()
+            return b""
+        self._offer.check(wanted)
+        return self._offer.lines(aor, wanted)
+
+    def _change(self, request: Request, aor: str, wanted: list[Wanted] | None, caps: bytes) -> None:
         """Sent to Redis from here; `_changed` answers when it has been done, without a Task in between."""
         message = request.message
         changes = [self._one(request, contact) for contact in wanted or ()]
         self._locations.submit_register(
             aor,
             changes,
-            partial(self._changed, request, aor, changes),
+            partial(self._changed, request, aor, changes, caps),
             max_contacts=self._settings.max_contacts,
             wildcard=wanted is None,
             call_id=message.call_id.decode("utf-8", "replace"),
@@ -109,7 +128,12 @@ class Registrar:
         self.waiting += 1  # where Redis is away `_changed` has been called already; the sum is right
 
     def _changed(
-        self, request: Request, aor: str, changes: list[Change], outcome: Outcome | StoreUnavailable
+        self,
+        request: Request,
+        aor: str,
+        changes: list[Change],
+        caps: bytes,
+        outcome: Outcome | StoreUnavailable,
     ) -> None:
         """Comes out of the stream of replies, so nothing may be raised here."""
         self.waiting -= 1
@@ -120,7 +144,7 @@ class Registrar:
             elif outcome.refused:
                 self._refuse(request, aor, 500, "CSeq out of order")
             else:
-                self._accept(request, aor, changes, outcome)
+                self._accept(request, aor, changes, caps, outcome)
         except Exception:
             self._failed(request)
 
@@ -136,11 +160,17 @@ class Registrar:
             binding = contact.binding(message, (), self._identity.name, self._epoch, token, flow.reliable)
         return Change(binding, contact.ttl * 1000, contact.message_ttl * 1000)
 
-    def _accept(self, request: Request, aor: str, changes: list[Change], outcome: Outcome) -> None:
+    def _accept(
+        self, request: Request, aor: str, changes: list[Change], caps: bytes, outcome: Outcome
+    ) -> None:
         message = request.message
         keys = tuple([change.binding.key for change in changes])
         lines = self._answer.lines(message, outcome.record, keys, self._locations.now_ms())
-        request.reply(200, request.now, insert=lines)
+        request.reply(200, request.now, insert=lines + caps)
+        if self._refresh is not None:
+            for change in changes:
+                if change.binding.prid:
+                    self._refresh.registered(aor, change.binding, change.ttl_ms)
         if self._emit is None:
             return
         self._emit(

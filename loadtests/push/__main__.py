@@ -1,0 +1,226 @@
+"""CPU of a push from queue to confirmation, and the time from an INVITE to its push at the provider."""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+import trustme
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from cluster.location.binding import Binding
+from cluster.location.service import Change, LocationService
+from cluster.settings import RedisSettings
+from loadtests.compare.cpu import cpu_seconds, load_cpu, server_cpu
+from tests.phones.certificates import make_certificates
+from tests.phones.clarion import ClarionNode
+from tests.stores import EtcdServer, RedisServer
+
+APP = "org.example.bench"
+PATIENCE = 15.0
+
+
+class Sink:
+    """The provider, on the CPU of the load."""
+
+    def __init__(self, folder: Path) -> None:
+        ca = trustme.CA()
+        certificate = ca.issue_cert("localhost", "127.0.0.1")
+        ca.cert_pem.write_to_path(folder / "ca.pem")
+        certificate.private_key_pem.write_to_path(folder / "server.key")
+        for pem in certificate.cert_chain_pems:
+            pem.write_to_path(folder / "server.pem", append=True)
+        key = ec.generate_private_key(ec.SECP256R1())
+        (folder / "key.p8").write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )
+        self.folder = folder
+        self.ca = folder / "ca.pem"
+        self.process = spawn(["loadtests.push.sink", str(folder)], load_cpu())
+        deadline = time.monotonic() + PATIENCE
+        while not (folder / "port").exists():
+            if time.monotonic() > deadline or self.process.poll() is not None:
+                raise SystemExit("the provider's stand-in does not start")
+            time.sleep(0.02)
+        self.url = f"https://localhost:{(folder / 'port').read_text()}"
+
+    def app(self) -> dict[str, str]:
+        return {
+            "key": str(self.folder / "key.p8"),
+            "key_id": "KEY1234567",
+            "team": "TEAM123456",
+            "server": self.url,
+            "sandbox": self.url,
+        }
+
+    def end(self) -> list[tuple[str, float]]:
+        """Token and time of every push that came."""
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(10)
+        return [(token, at) for token, at in json.loads((self.folder / "came.json").read_text())]
+
+
+def spawn(module: list[str], cpu: int | None) -> subprocess.Popen[bytes]:
+    """A Python module of ours in a process on that CPU."""
+    process = subprocess.Popen([sys.executable, "-m", *module], stdout=subprocess.PIPE)
+    if cpu is not None:
+        os.sched_setaffinity(process.pid, {cpu})
+    return process
+
+
+def dispatch(redis: RedisServer, etcd: EtcdServer, options: argparse.Namespace) -> None:
+    """Queueing, dispatch, HTTP/2 and confirmation in one process."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        folder = Path(name)
+        sink = Sink(folder)
+        providers = {"push": {"ca": str(sink.ca)}, "apns": {APP: sink.app()}}
+        plan = {
+            "redis": redis.url, "etcd": etcd.endpoint, "providers": providers, "app": APP,
+            "rates": options.rates, "seconds": options.seconds,
+        }  # fmt: skip
+        (folder / "plan.json").write_text(json.dumps(plan))
+        driver = spawn(["loadtests.push.drive", str(folder / "plan.json")], server_cpu())
+        assert driver.stdout is not None
+        try:
+            for line in driver.stdout:
+                row = json.loads(line)
+                print(
+                    f"push       {row['rate']:6}/s  {row['us']:7.1f} us CPU a push (queued, dispatched, sent, "
+                    f"confirmed), {row['count']} in {row['seconds']:.1f} s",
+                    flush=True,
+                )
+            driver.wait(PATIENCE)
+        finally:
+            driver.kill()
+            came = sink.end()
+            print(f"           {len(came)} at the provider", flush=True)
+
+
+async def sleepers(redis: RedisServer, users: int) -> None:
+    """Registered users whose phones are unreachable."""
+    locations = LocationService(RedisSettings(url=redis.url))
+    await locations.start()
+    for user in range(users):
+        token = f"{user:064x}"
+        binding = Binding(
+            key="<urn:1>", uri=f"sip:u{user}@192.0.2.1;transport=tcp", instance="<urn:1>", node="gone",
+            epoch="gone", flow="x", reliable=True, prid=f"apns:TEAM123456.{APP}.voip:{token}",
+            push={"pn-provider": "apns", "pn-param": f"TEAM123456.{APP}.voip", "pn-prid": token},
+        )  # fmt: skip
+        await locations.register(
+            f"u{user}@test.example", [Change(binding, 3_600_000)], max_contacts=1, call_id="1", cseq=1
+        )
+    await locations.close()
+
+
+class Caller(asyncio.DatagramProtocol):
+    """Sends INVITEs and acknowledges what refuses them."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.DatagramTransport)
+        self.transport = transport
+        self.sent: dict[str, float] = {}
+        host, port = transport.get_extra_info("sockname")
+        self.here = f"{host}:{port}"
+        self.pushed = 0
+
+    def datagram_received(self, data: bytes, address: tuple[str, int]) -> None:
+        self.pushed += data.startswith(b"SIP/2.0 110")
+
+    def invite(self, user: int) -> None:
+        self.sent[f"{user:064x}"] = time.time()
+        self.transport.sendto(
+            f"INVITE sip:u{user}@test.example SIP/2.0\r\nVia: SIP/2.0/UDP {self.here};branch=z9hG4bKu{user}\r\n"
+            f"Max-Forwards: 70\r\nFrom: <sip:caller@test.example>;tag=1\r\nTo: <sip:u{user}@test.example>\r\n"
+            f"Call-ID: bench-{user}\r\nCSeq: 1 INVITE\r\nContact: <sip:caller@{self.here}>\r\n"
+            "Content-Length: 0\r\n\r\n".encode()
+        )
+
+
+async def call(node: ClarionNode, users: range, rate: float) -> Caller:
+    """One INVITE for each user at that rate."""
+    loop = asyncio.get_running_loop()
+    transport, caller = await loop.create_datagram_endpoint(Caller, remote_addr=node.address("udp"))
+    start = time.monotonic()
+    for number, user in enumerate(users):
+        wait = start + number / rate - time.monotonic()
+        if wait > 0:
+            await asyncio.sleep(wait)
+        caller.invite(user)
+    await asyncio.sleep(1.0)
+    transport.close()
+    return caller
+
+
+def latency(redis: RedisServer, etcd: EtcdServer, options: argparse.Namespace) -> None:
+    """INVITE in -> push at the provider, idle (10/s) and at each rate."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        folder = Path(name)
+        sink = Sink(folder)
+        rates = [10, *options.rates]
+        counts = [int(rate * min(options.seconds, 10.0)) for rate in rates]
+        asyncio.run(sleepers(redis, sum(counts)))
+        domain = {"domains": ["test.example"]}
+        node = ClarionNode(
+            make_certificates(folder / "tls"), name="bench", redis=redis.url, etcd=[etcd.endpoint],
+            options={"node": domain, "push": {"ca": sink.ca}, f'apns."{APP}"': sink.app()}, cpu=server_cpu(),
+        )  # fmt: skip
+        runs = []
+        try:
+            deadline = time.monotonic() + PATIENCE
+            while '"":' in node.get("/status")[1].decode() and time.monotonic() < deadline:
+                time.sleep(0.1)
+            time.sleep(1.0)
+            first = 0
+            for rate, count in zip(rates, counts, strict=True):
+                before = cpu_seconds([node.pid])
+                caller = asyncio.run(call(node, range(first, first + count), rate))
+                runs.append((rate, caller, 1e6 * (cpu_seconds([node.pid]) - before) / count))
+                first += count
+        finally:
+            node.close()
+            came = dict(reversed(sink.end()))
+        for rate, caller, cost in runs:
+            late = sorted(came[token] - at for token, at in caller.sent.items() if token in came)
+            lost = len(caller.sent) - len(late)
+            if not late:
+                print(f"wake       {rate:6}/s  no push came", flush=True)
+                continue
+            p99 = late[min(len(late) - 1, int(len(late) * 0.99))]
+            print(
+                f"wake       {rate:6}/s  INVITE to push at the provider: p50 {1000 * median(late):.1f} ms, "
+                f"p99 {1000 * p99:.1f} ms; {cost:.0f} us CPU a call; {lost} lost, {caller.pushed} told 110",
+                flush=True,
+            )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m loadtests.push", description=__doc__)
+    parser.add_argument(
+        "--rates", type=lambda text: [int(word) for word in text.split(",")], default=[500, 1500]
+    )
+    parser.add_argument("--seconds", type=float, default=8.0)
+    options = parser.parse_args()
+    with contextlib.ExitStack() as stack:
+        redis = stack.enter_context(RedisServer())
+        etcd = stack.enter_context(EtcdServer())
+        dispatch(redis, etcd, options)
+        latency(redis, etcd, options)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
