@@ -16,7 +16,6 @@ class Connection(msgspec.Struct, frozen=True):
     proxy: str = ""  # http://user:password@host:port, reached by CONNECT
     http2: bool = True  # offered in ALPN; the server may still choose HTTP/1.1
     public: bool = False  # never to a private, loopback or link-local address, whatever the name resolves to
-    files: str = ""  # another text means that `cert` or `key` has a new content: connections are made anew
 
 
 class HttpRequest(msgspec.Struct, frozen=True):
