@@ -39,11 +39,6 @@ class ClientCertificate:
         key_option = option.rpartition(" ")[0] + " cert_key" if key else option
         self._key = Watched(self.key, key_option, lambda octets: public_octets(private_key(octets)), clock)
 
-    @property
-    def version(self) -> str:
-        """Another one with each content of the files."""
-        return f"{self._cert.version}.{self._key.version}"
-
     def problem(self, topic: str, now: float) -> str:
         """Why pushes to `topic` cannot be sent with it; "" if they can."""
         try:

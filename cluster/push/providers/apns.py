@@ -199,7 +199,7 @@ class _App:
         cert = self._for(kind)
         if cert is None:
             return Connection(ca=push.ca, proxy=push.proxy)
-        return Connection(push.ca, cert.cert, cert.key, push.proxy, files=cert.version)
+        return Connection(ca=push.ca, cert=cert.cert, key=cert.key, proxy=push.proxy)
 
     def warnings(self, now: float) -> list[Warned]:
         certs = [(kind, cert) for kind, cert in (("alert", self._cert), ("voip", self._voip)) if cert]
@@ -238,10 +238,9 @@ def collapse_id(word: str) -> str:
 
 
 def _unanswered(push: Push, response: HttpResponse) -> Answer:
-    """A certificate that Apple does not take shows as a TLS alert, not as a status."""
-    text = response.error.lower()
-    if "alert" in text and "certificate" in text and "verify" not in text:
-        return Answer("credentials", 0, f'{response.error}: replace [apns."{push.app}"] cert')
+    """A certificate that Apple does not take shows as a TLS alert, not as a status; the engine says which."""
+    if "client certificate" in response.error:
+        return Answer("credentials", 0, f'[apns."{push.app}"] cert: {response.error}')
     return unanswered(response)
 
 

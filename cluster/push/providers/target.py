@@ -61,7 +61,7 @@ def unescaped(token: str) -> str:
 def public(host: str) -> bool:
     """Whether a host looks reachable from the Internet. What its name resolves to shows when connecting."""
     try:
-        return _is_global(ipaddress.ip_address(host))
+        return reachable(ipaddress.ip_address(host))
     except ValueError:
         pass
     last = host.rpartition(".")[2]
@@ -70,13 +70,14 @@ def public(host: str) -> bool:
     return not f".{host}".endswith(_LOCAL)
 
 
-def _is_global(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+def reachable(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Whether an address is one of the Internet, whatever it is wrapped in."""
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour
         if inner is None and address in _NAT64:
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         if inner is not None:
-            return _is_global(inner)
+            return reachable(inner)
     return address.is_global and not address.is_multicast
 
 

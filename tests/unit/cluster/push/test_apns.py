@@ -297,9 +297,10 @@ def test_a_certificate_refused_by_tls_is_a_matter_of_credentials(rig: Rig) -> No
         response = said(0)
         return rig.apns.answer(a_push(), type(response)(0, error=error), NOW).outcome
 
-    assert outcome("SSL read: sslv3 alert certificate expired") == "credentials"
-    assert outcome("Could not resolve host") == "retry"
-    assert outcome("SSL certificate problem: certificate verify failed") == "retry"
+    assert outcome("api.push.apple.com refuses our client certificate: replace cert.pem") == "credentials"
+    assert outcome("the client certificate for api.push.apple.com cannot be used: check x") == "credentials"
+    assert outcome("api.push.apple.com has no address: check the name") == "retry"
+    assert outcome("the certificate of api.push.apple.com is not trusted: set [push] ca") == "retry"
 
 
 # -- credentials
