@@ -9,6 +9,7 @@ database of its own.
 import contextlib
 import re
 import subprocess
+import uuid
 from pathlib import Path
 
 from tests.phones.program import DOMAIN, PATIENCE, Program, need
@@ -34,6 +35,7 @@ dns_srv_enabled=0
 dns_search_enabled=0
 [misc]
 max_calls={max_calls}
+uuid={uuid}
 [proxy_0]
 reg_proxy=<sip:{server}:{port};transport={transport}>
 reg_route=<sip:{server}:{port};transport={transport};lr>
@@ -74,7 +76,7 @@ class Linphone(Program):
     ) -> None:
         program = need("linphonec", "linphone-cli")
         home = folder / f"linphone-{user}"
-        (home / ".local/share/linphone").mkdir(parents=True)
+        (home / ".local/share/linphone").mkdir(parents=True, exist_ok=True)
         self.user = user
         self.domain = domain
         self.uri = f"sip:{user}@{self.domain}"
@@ -91,6 +93,7 @@ class Linphone(Program):
                 domain=self.domain,
                 folder=home,
                 extra=extra,
+                uuid=uuid.uuid5(uuid.NAMESPACE_DNS, user),
             )
         )
         argv = [program, "-S", "-c", str(home / "rc"), "-d", "6"]
