@@ -50,7 +50,7 @@ class Dispatcher:
         self._now_ms = now_ms
         self._outdone = outdone
         self._loop = asyncio.get_running_loop()
-        self._cursor = BEGIN
+        self._cursor = self._seen = self._newest = BEGIN
         self._rewind = False
         self._again = True  # this pass is also given what the term has claimed already
         self._taking = self._soon = self._poked = False
@@ -69,6 +69,13 @@ class Dispatcher:
         elif not self._soon and not self._stopped:
             self._soon = True
             self._loop.call_soon(self._take)
+
+    def queued(self, entry: bytes) -> None:
+        """Redis has it now. What was asked behind it has found it, unless Redis had to be given the script."""
+        if self._taking or self._soon:
+            self._newest = entry
+        elif _later(entry, self._seen):
+            self.poke()
 
     def tick(self, now: float) -> None:
         """Call it about ten times per second, with the loop's time."""
@@ -159,14 +166,17 @@ class Dispatcher:
         looked = reply[2]
         if looked:
             self._cursor = reply[1]
+            if _later(self._cursor, self._seen):
+                self._seen = self._cursor
         for index in range(3, len(reply), 2):
             self._hold(reply[index], reply[index + 1])
         if looked == COUNT:
             self.poke()
         else:
             self._again = False
-            if self._poked:
+            if self._poked or _later(self._newest, self._seen):
                 self.poke()
+            self._newest = BEGIN
 
     def _hold(self, entry: bytes, payload: bytes) -> None:
         try:
@@ -202,3 +212,12 @@ class Dispatcher:
     def _moved(self, reply: Any) -> None:
         if isinstance(reply, int) and reply > 0 and not self._stopped:
             self.poke()
+
+
+def _later(entry: bytes, other: bytes) -> bool:
+    """Whether an entry id is greater than another."""
+    if entry == other:
+        return False
+    ms, _, number = entry.partition(b"-")
+    other_ms, _, other_number = other.partition(b"-")
+    return (int(ms), int(number)) > (int(other_ms), int(other_number))

@@ -200,8 +200,11 @@ class PushService:
             return
         problem = sentence(reply, self._settings.push.max_queue_size)
         self._counts["refused" if problem else "queued"] += 1
+        dispatcher = self._dispatchers.get(partition_of(push.token))
         if problem:
             self._watch.forget(push.id)
+        elif dispatcher is not None:
+            dispatcher.queued(reply)
         self._loop.call_soon(done, problem)
 
     def _withdrawn(self, reply: Any) -> None:
