@@ -204,8 +204,8 @@ def _about_token(error: Mapping[str, Any], text: str) -> bool:
     if "registration token" in text.lower():
         return True
     violations = [each.get("fieldViolations") for each in _details(error)]
-    fields = [one.get("field") for many in violations if isinstance(many, list) for one in many]
-    return "message.token" in fields
+    each = [one for many in violations if isinstance(many, list) for one in many]
+    return any(isinstance(one, dict) and one.get("field") == "message.token" for one in each)
 
 
 def _unauthenticated(project: _Project, push: Push, text: str) -> Answer:

@@ -40,7 +40,7 @@ def json_object(body: bytes) -> dict[str, Any]:
     """The body if it is a JSON object, else an empty one: error pages of proxies are HTML."""
     try:
         value = msgspec.json.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 

@@ -1,10 +1,14 @@
 """Which service a push goes to, what phones are told of, and what an operator is told."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as some
 
+from cluster.push.http.message import HttpResponse
 from cluster.push.providers.catalogue import Catalogue, Offer, check
 from cluster.push.settings import (
     ApnsApp,
@@ -15,7 +19,7 @@ from cluster.push.settings import (
     WebPushSettings,
     WnsApp,
 )
-from tests.unit.cluster.push.samples import EC_KEY, NOW, Clock, pem, point, service_account, write
+from tests.unit.cluster.push.samples import EC_KEY, NOW, Clock, a_push, pem, point, service_account, write
 
 APP = "org.example.app"
 
@@ -124,3 +128,41 @@ def test_new_files_are_read(tmp_path: Path) -> None:
     assert "cannot be read" in catalogue.supports("fcm", "123")  # looked at every 10 s
     catalogue.reload()
     assert catalogue.supports("fcm", "123") == ""
+
+
+WORDS = some.sampled_from(
+    ("reason", "timestamp", "error", "details", "errorCode", "status", "fieldViolations")
+)
+JSON = some.recursive(
+    some.none() | some.integers() | some.text(max_size=5) | WORDS,
+    lambda inner: some.lists(inner, max_size=3) | some.dictionaries(WORDS, inner, max_size=4),
+    max_leaves=12,
+)
+BODIES = (
+    some.binary(max_size=60) | JSON.map(lambda value: json.dumps(value).encode()) | some.just(b"[" * 60_000)
+)
+
+
+@given(
+    status=some.sampled_from((0, 200, 302, 400, 401, 403, 404, 406, 410, 429, 503)),
+    body=BODIES,
+    wait=some.text(max_size=8) | some.sampled_from(("1e999", "-5", "Fri, 99 Foo 2027 08:00:30 GMT")),
+)
+def test_no_answer_is_too_strange(status: int, body: bytes, wait: str) -> None:
+    apps: dict[str, Any] = {
+        "apns": {APP: ApnsApp()},
+        "fcm": {APP: FcmApp()},
+        "wns": {APP: WnsApp(secret="s", tenant="t")},
+        "webhook": WebhookSettings(url="https://h/"),
+    }
+    catalogue = make(**apps)
+    response = HttpResponse(status, {"retry-after": wait}, body)
+    for name, provider in catalogue.providers.items():
+        push = a_push(provider=name, token="https://push.example.net/x")
+        answer = provider.answer(push, response, NOW)
+        assert (answer.outcome == "accepted") == (status == 200)
+        assert 0 <= answer.retry_after <= 300
+        assert isinstance(answer.reason, str)
+        assert isinstance(answer.dead_since, int)
+        granted = provider.granted(push, response, NOW)
+        assert granted.outcome in ("accepted", "retry", "credentials")
