@@ -234,6 +234,7 @@ def test_a_token_that_is_none(rig: Rig) -> None:
         (said(502, b"<html>Bad Gateway"), "retry", "Bad Gateway"),
         (HttpResponse(0, error="timed out"), "retry", "timed out"),
         (said(400, {"error": "words"}), "refused", "words"),
+        (said(400, {"error": {"details": [{"fieldViolations": ["message.token"]}]}}), "refused", ""),
         (said(418), "refused", "418"),
     ],
 )

@@ -81,6 +81,9 @@ def test_a_call_is_a_raw_push() -> None:
     assert told["sip-from"] == "Alice"
     assert wns.lane(wns_push()) == f"wns {SID}"
     assert wns.grant(wns_push(), NOW + 10) is None
+    assert not request.connection.public
+    anywhere = make(hosts=("*",)).request(wns_push(token="https://wns.example.net/x"), NOW)
+    assert anywhere.connection.public
 
 
 def test_an_alert_is_a_toast() -> None:
