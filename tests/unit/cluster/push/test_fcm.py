@@ -234,7 +234,11 @@ def test_a_token_that_is_none(rig: Rig) -> None:
         (said(502, b"<html>Bad Gateway"), "retry", "Bad Gateway"),
         (HttpResponse(0, error="timed out"), "retry", "timed out"),
         (said(400, {"error": "words"}), "refused", "words"),
-        (said(400, {"error": {"details": [{"fieldViolations": ["message.token"]}]}}), "refused", ""),
+        (
+            said(400, {"error": {"status": "INVALID_ARGUMENT", "details": [{"fieldViolations": ["x"]}]}}),
+            "refused",
+            "INVALID_ARGUMENT",
+        ),
         (said(418), "refused", "418"),
     ],
 )
