@@ -12,6 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import trustme
 from cryptography.hazmat.primitives import serialization
@@ -98,8 +99,8 @@ def dispatch(redis: RedisServer, etcd: EtcdServer, options: argparse.Namespace) 
             for line in driver.stdout:
                 row = json.loads(line)
                 print(
-                    f"push       {row['rate']:6}/s  {row['us']:7.1f} us CPU a push (queued, dispatched, sent, "
-                    f"confirmed), {row['count']} in {row['seconds']:.1f} s",
+                    f"push       {row['rate']:6}/s  {row['us']:7.1f} us CPU a push (queued, dispatched, "
+                    f"sent, confirmed), {row['count']} in {row['seconds']:.1f} s",
                     flush=True,
                 )
             driver.wait(PATIENCE)
@@ -130,8 +131,7 @@ class Caller(asyncio.DatagramProtocol):
     """Sends INVITEs and acknowledges what refuses them."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self.transport = transport
+        self.transport: Any = transport  # of uvloop or asyncio
         self.sent: dict[str, float] = {}
         host, port = transport.get_extra_info("sockname")
         self.here = f"{host}:{port}"
@@ -143,8 +143,9 @@ class Caller(asyncio.DatagramProtocol):
     def invite(self, user: int) -> None:
         self.sent[f"{user:064x}"] = time.time()
         self.transport.sendto(
-            f"INVITE sip:u{user}@test.example SIP/2.0\r\nVia: SIP/2.0/UDP {self.here};branch=z9hG4bKu{user}\r\n"
-            f"Max-Forwards: 70\r\nFrom: <sip:caller@test.example>;tag=1\r\nTo: <sip:u{user}@test.example>\r\n"
+            f"INVITE sip:u{user}@test.example SIP/2.0\r\n"
+            f"Via: SIP/2.0/UDP {self.here};branch=z9hG4bKu{user}\r\nMax-Forwards: 70\r\n"
+            f"From: <sip:caller@test.example>;tag=1\r\nTo: <sip:u{user}@test.example>\r\n"
             f"Call-ID: bench-{user}\r\nCSeq: 1 INVITE\r\nContact: <sip:caller@{self.here}>\r\n"
             "Content-Length: 0\r\n\r\n".encode()
         )
@@ -205,6 +206,10 @@ def latency(redis: RedisServer, etcd: EtcdServer, options: argparse.Namespace) -
                 f"p99 {1000 * p99:.1f} ms; {cost:.0f} us CPU a call; {lost} lost, {caller.pushed} told 110",
                 flush=True,
             )
+
+
+def rates(text: str) -> list[int]:
+    return [int(word) for word in text.split(",")]
 
 
 def main() -> int:

@@ -30,7 +30,7 @@ async def drive(plan: dict) -> None:
     providers = msgspec.convert(plan["providers"], ProviderSettings)
     service = PushService(providers, redis, locations, members, name="drive")
     await service.start()
-    while "" in service.status()["dispatchers"].values():
+    while "" in service.status()["dispatchers"].values():  # noqa: ASYNC110
         await asyncio.sleep(0.05)
     for rate in plan["rates"]:
         await run(service, plan["app"], rate, 1.0)  # connections and tokens

@@ -1,6 +1,6 @@
 """A provider that accepts everything: HTTP/2 over TLS, as cheap as Python allows, in a process of its own.
 
-It notes when each push came, by the last part of its path, and writes all of it to a file when it is told to end.
+It notes when each push came, by the last part of its path, and writes all of it to a file at the end.
 """
 
 import argparse
@@ -10,6 +10,7 @@ import signal
 import ssl
 import time
 from pathlib import Path
+from typing import Any
 
 import h2.config
 import h2.connection
@@ -22,8 +23,7 @@ class Peer(asyncio.Protocol):
     """One connection."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport: Any = transport  # of uvloop or asyncio
         config = h2.config.H2Configuration(
             client_side=False, header_encoding="utf-8", validate_inbound_headers=False
         )
