@@ -85,6 +85,8 @@ class Branch:
     def failed(self, status: int, reason: str, now: float) -> None:
         """From the client transaction, or from who could not open one: tries the next hop."""
         self.client = None
+        if status == 503 and self.target.flow_token:
+            status = 430  # the phone's own connection broke (RFC 5626 5.3): it may come back by another
         if self.cancelled is not None:
             self.context.failed(self, CANCELLED, now)
         elif self.hops and status in TRY_NEXT:

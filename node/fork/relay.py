@@ -51,10 +51,11 @@ class Relay:
             server.respond(status, message.pop_via(), now)
 
     def failed(self, status: int, reason: str, now: float) -> None:
-        """Timed out (silence), or the flow broke (480)."""
+        """Timed out (silence), or the flow broke: 480, and 430 to another node (RFC 5626 5.3)."""
         self.open.count -= 1
         if status != 408:
-            self.request.reply(towards_caller(status, self.request.flow.listener.internal), now)
+            another_node = self.request.flow.listener.internal
+            self.request.reply(towards_caller(430 if status == 503 else status, another_node), now)
 
     def accepted(self) -> Relay:
         """Itself: only an INVITE can be accepted more than once."""

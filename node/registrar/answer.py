@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from cluster.location.service import Record
+from node.registrar.push import without_push
 from node.settings import RegistrarSettings
 from node.sip.codec import Message
 from node.sip.uri import parse_uri
@@ -29,6 +30,8 @@ class RegisterAnswer:
             gruu = _gruu(message, binding.instance) if binding.instance and self._gruu else ""
             outbound = outbound or (own and binding.reg_id > 0)
             uri = binding.raw_uri if own and binding.raw_uri else binding.uri
+            if not own and ";pn-" in uri:  # of a phone that another proxy wakes
+                uri = without_push(uri.encode()).decode()
             left = max(1, (binding.expires_at - now_ms + 500) // 1000)
             lines.append(f"Contact: <{uri}>{binding.params};expires={left}{gruu}\r\n".encode())
         if outbound:

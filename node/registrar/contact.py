@@ -71,8 +71,10 @@ class Wanted:
         self.shown = _text(without_push(address.uri) if self.push else address.uri)
 
     def leave_waking(self) -> None:
-        """Another proxy wakes this phone: its push address is not ours to use."""
-        self.push, self.prid = {}, ""
+        """Another proxy wakes this phone: it finds the push address in the Request-URI (RFC 8599 5.6.2), and
+        we do not use it."""
+        self.push = {}
+        self.shown = _text(self.address.uri)
 
     @property
     def key(self) -> str:
@@ -104,7 +106,7 @@ class Wanted:
             flow=flow,
             reliable=reliable,
             push=self.push,
-            prid=self.prid,
+            prid=self.prid if self.push else "",
             raw_uri=_text(self.address.uri) if self.push else "",
             user_agent=agent.decode("utf-8", "replace")[:128] if agent else "",
         )

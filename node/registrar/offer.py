@@ -1,14 +1,15 @@
-"""Push services in REGISTER and its answer (RFC 8599 4 and 5.3).
+"""Push services in REGISTER and its answer (RFC 8599 4 and 5).
 
 A Contact with pn-provider and pn-prid registers a push address: 555 if that service is not set up here.
 With pn-provider alone it asks which services there are. The 200 tells in Feature-Caps what can be used: the
 service, the VAPID key of Web Push, how long before its end an app should renew its registration by itself
 (+sip.pnsreg), and the reference that wakes the app within a dialog (+sip.pnspurr). Where a proxy before us
-has told that it does all this, we leave it alone.
+has told that it does this for a service, we leave that service to it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from node.registrar.contact import Refused, Wanted
@@ -19,7 +20,15 @@ from node.waking.purr import Purr
 from node.waking.pushes import Catalogue
 
 EARLIER = 60  # seconds that an app renews its registration before it would be woken for that
-LEAST_AHEAD = 120  # RFC 8599 5.3.2
+LEAST_AHEAD = 121  # RFC 8599 5.6.1.1 wants more than 120
+_PNS = re.compile(rb'\+sip\.pns[ \t]*=[ \t]*"([^"]*)"', re.IGNORECASE)
+_NAME = re.compile(r"[\w.!%*+'~-]{1,64}", re.ASCII)  # what may stand in quotes, and is not longer than a name
+
+
+def left_to_others(message: Message) -> frozenset[str]:
+    """The services by which another proxy on the way wakes this phone."""
+    values = message.all("feature-caps")
+    return frozenset(name.decode("utf-8", "replace") for value in values for name in _PNS.findall(value))
 
 
 class PushOffer:
@@ -30,37 +39,44 @@ class PushOffer:
         self._purr = purr
         self._ahead = max(LEAST_AHEAD, int(settings.wakeup_before) + EARLIER)
 
-    @staticmethod
-    def is_others(message: Message) -> bool:
-        """Whether another proxy on the way wakes this phone."""
-        return any(value.lower().find(b"+sip.pns") >= 0 for value in message.all("feature-caps"))
-
     def check(self, wanted: Sequence[Wanted]) -> None:
         """Raises Refused 555 for a push service that cannot be used."""
         for contact in wanted:
             provider = contact.push.get("pn-provider", "")
-            if not (provider and contact.prid and contact.ttl):
+            if not (provider and contact.push.get("pn-prid") and contact.ttl):
                 continue
-            missing = self._catalogue.supports(provider, app_of(provider, contact.push.get("pn-param", "")))
-            if missing:
+            app = app_of(provider, contact.push.get("pn-param", ""))
+            if not _NAME.fullmatch(provider) or self._catalogue.supports(provider, app):
                 raise Refused(555, "Push Notification Service Not Supported")
 
-    def lines(self, aor: str, wanted: Sequence[Wanted]) -> bytes:
-        """Feature-Caps of the 200."""
+    def lines(self, aor: str, wanted: Sequence[Wanted], others: frozenset[str] = frozenset()) -> bytes:
+        """Feature-Caps of the 200, after `check`; without the services that `others` have told of."""
         lines = []
         for contact in wanted:
-            if "pn-provider" not in contact.push or not contact.ttl:
+            provider = contact.push.get("pn-provider")
+            if provider is None or not contact.ttl:
                 continue
-            provider = contact.push["pn-provider"]
-            for offered in self._catalogue.offers():
-                if provider and provider != offered.provider:
-                    continue
-                line = f'Feature-Caps: *;+sip.pns="{offered.provider}"'
-                if offered.vapid:
-                    line += f';+sip.vapid="{offered.vapid}"'
-                if contact.refreshes and contact.ttl > 2 * self._ahead:
-                    line += f';+sip.pnsreg="{self._ahead}"'
-                if self._purr is not None and contact.prid and "pn-purr" in contact.push:
-                    line += f';+sip.pnspurr="{self._purr.make(aor, contact.key)}"'
-                lines.append(line + "\r\n")
+            for name, vapid in self._services(provider, "pn-prid" in contact.push and contact.prid != ""):
+                if name not in others:
+                    lines.append(self._line(aor, contact, name, vapid))
         return "".join(dict.fromkeys(lines)).encode()
+
+    def _services(self, provider: str, registers: bool) -> list[tuple[str, str]]:
+        """Name and VAPID key of those that a Contact may use: its own, or all if it only asks for all."""
+        offers = [(offer.provider, offer.vapid) for offer in self._catalogue.offers()]
+        if not provider:
+            return offers
+        named = [offer for offer in offers if offer[0] == provider]
+        return named or ([(provider, "")] if registers else [])  # a webhook takes services of any name
+
+    def _line(self, aor: str, contact: Wanted, name: str, vapid: str) -> str:
+        line = f'Feature-Caps: *;+sip.pns="{name}"'
+        if vapid:
+            line += f';+sip.vapid="{vapid}"'
+        if not contact.prid:
+            return line + "\r\n"
+        if contact.refreshes and contact.ttl > 2 * self._ahead:
+            line += f';+sip.pnsreg="{self._ahead}"'
+        if self._purr is not None and "pn-purr" in contact.push:
+            line += f';+sip.pnspurr="{self._purr.make(aor, contact.key)}"'
+        return line + "\r\n"

@@ -3,16 +3,23 @@
 The pushes are scheduled in Redis when a binding is registered, and each further REGISTER of the device
 replaces them: what is sent is only ever what was missed. An app that renews by itself (+sip.pnsreg) does so
 earlier.
+
+Pushes belong to a token, not to a device: one phone that registers two flows (RFC 5626), or again under a
+new instance, is woken once. Those of a token that nobody has registered any more are taken back.
 """
 
 from __future__ import annotations
 
+import hashlib
 import uuid
+from collections.abc import Iterable, Sequence
 
 from cluster.location.binding import Binding
+from cluster.location.record import Record
+from cluster.location.service import Change
 from cluster.push.push import Kind, Push
 from node.settings import WakingSettings
-from node.waking.address import push_address
+from node.waking.address import PushAddress, push_address
 from node.waking.pushes import Pushes
 
 
@@ -32,31 +39,61 @@ class Refresh:
         self._pushes = pushes
         self._settings = settings
 
-    def registered(self, aor: str, binding: Binding, ttl_ms: int) -> None:
-        """A binding was made, refreshed, or (`ttl_ms` 0) taken back."""
+    def changed(
+        self, aor: str, before: Iterable[Binding], changes: Sequence[Change], record: Record
+    ) -> None:
+        """A REGISTER was accepted: `before` are the bindings that were there, as far as they are known,
+        `record` is what is there now. Raises nothing."""
+        asked = {change.binding.key for change in changes if change.ttl_ms}
+        live: dict[str, Binding] = {}  # by token; the binding that ends last
+        renewed: set[str] = set()
+        for binding in record.bindings:
+            token = self._token(binding)
+            if token:
+                known = live.setdefault(token, binding)
+                if known.expires_at < binding.expires_at:
+                    live[token] = binding
+                if binding.key in asked:
+                    renewed.add(token)
+        removed = [change.binding for change in changes if not change.ttl_ms]
+        for token in {self._token(binding) for binding in (*before, *removed)}:
+            if token and token not in live:
+                self._take_back(aor, token)
+        for token in renewed:
+            self._plan(aor, live[token])
+
+    def _token(self, binding: Binding) -> str:
+        """The token that wakes the app of a binding for this; "" if nothing may or can."""
+        address = self._address(binding)
+        return address.token("refresh")[1] if address is not None else ""
+
+    def _address(self, binding: Binding) -> PushAddress | None:
         if not binding.prid or not ("pn-prid" in binding.push or self._settings.refresh_all):
-            return
-        address = push_address(binding)
+            return None
+        return push_address(binding)
+
+    def _take_back(self, aor: str, token: str) -> None:
+        for number in range(self._settings.wakeup_repeat + 1):
+            self._pushes.unschedule(member(aor, token, number), token)
+
+    def _plan(self, aor: str, binding: Binding) -> None:
+        address = self._address(binding)
         if address is None or self._pushes.catalogue.supports(address.provider, address.app):
             return
         kind, token = address.token("refresh")
-        if not kind:
-            return
-        now = self._pushes.now_ms()
-        if not ttl_ms:
-            for number in range(self._settings.wakeup_repeat + 1):
-                self._pushes.unschedule(member(aor, binding, number), token)
-            return
         sent: Kind = kind  # type: ignore[assignment]
-        for number, due in enumerate(due_times(now, ttl_ms, self._settings)):
+        collapse = hashlib.sha256(f"refresh {aor}".encode()).hexdigest()[:32]
+        ttl = binding.expires_at - binding.registered_at
+        for number, due in enumerate(due_times(binding.registered_at, ttl, self._settings)):
             push = Push(
                 id=str(uuid.uuid4()), provider=address.provider, app=address.app, token=token, kind=sent,
-                event="refresh", created_at=due, expires_at=now + ttl_ms, aor=aor, device=binding.key,
-                registered_at=now, to_uri=f"sip:{aor}", parameters=binding.push,
+                event="refresh", created_at=due, expires_at=binding.expires_at, aor=aor, device=binding.key,
+                registered_at=binding.registered_at, to_uri=f"sip:{aor}", collapse=collapse,
+                parameters=binding.push,
             )  # fmt: skip
-            self._pushes.schedule(member(aor, binding, number), push, due)
+            self._pushes.schedule(member(aor, token, number), push, due)
 
 
-def member(aor: str, binding: Binding, number: int) -> str:
-    """The name of one of a binding's scheduled pushes."""
-    return f"{aor} {binding.key} {number}"
+def member(aor: str, token: str, number: int) -> str:
+    """The name of one of a token's scheduled pushes."""
+    return f"refresh {aor} {hashlib.sha256(token.encode()).hexdigest()[:32]} {number}"

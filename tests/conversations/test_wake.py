@@ -854,3 +854,27 @@ async def test_a_failure_of_redis_while_a_call_waits(fcm: Playbook) -> None:
         << bobnew INVITE
         """
     )
+
+
+@pytest.mark.parametrize("method", ["INVITE", "MESSAGE"])
+async def test_a_connection_that_breaks_under_a_request_of_another_node_is_told_as_430(method: str) -> None:
+    """That node holds the call, and wakes the phone."""
+    node = make()
+    node.phone("other", "tcp", "192.0.2.2", 5070, internal=True)
+    token = node.tokens.token(node.flows["bob"])
+    await node.run(
+        f"""
+        >> other {method} sip:bob@192.0.2.20:40000;transport=tcp
+            Route: <sip:{token}@192.0.2.1:5070;transport=tcp;lr>
+        {"<< other 100" if method == "INVITE" else ""}
+        << bob {method}
+        """
+    )
+    node.flows["bob"].close("reset by peer")
+    await node.run(
+        """
+        .. 0.01
+        << other 430
+        == nothing
+        """
+    )
