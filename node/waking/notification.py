@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from urllib.parse import unquote
 
 from cluster.location.binding import Binding
 from cluster.push.push import Event, Kind, Push
@@ -64,9 +65,9 @@ def push_of(
         from_name=name,
         from_tag=tag,
         to_uri=message.to_uri.decode("utf-8", "replace")[:LONGEST],
-        loc_key=binding.push.get(parameter) or text,
+        loc_key=unquote(binding.push.get(parameter) or text),
         loc_args=(uri if settings.display_from_uri or not name else name,),
-        sound=binding.push.get(SOUNDS.get(event, ""), ""),
+        sound=unquote(binding.push.get(SOUNDS.get(event, ""), "")),
         collapse=hashlib.sha256(message.call_id).hexdigest()[:32] if event != "message" else "",
         parameters=binding.push,
         body=message.body[:TEXT].decode("utf-8", "replace") if event == "message" else "",

@@ -39,9 +39,7 @@ class Refresh:
         self._pushes = pushes
         self._settings = settings
 
-    def changed(
-        self, aor: str, before: Iterable[Binding], changes: Sequence[Change], record: Record
-    ) -> None:
+    def changed(self, aor: str, before: Iterable[Binding], changes: Sequence[Change], record: Record) -> None:
         """A REGISTER was accepted: `before` are the bindings that were there, as far as they are known,
         `record` is what is there now. Raises nothing."""
         asked = {change.binding.key for change in changes if change.ttl_ms}
