@@ -29,8 +29,9 @@ format: $(READY)
 build: $(READY)          ## compile the codec and the UDP transport again, in place
 	$(BIN)/python setup.py -q build_ext --inplace
 
-bench: $(READY)          ## CPU per REGISTER, call and MESSAGE, next to Kamailio where it is installed
+bench: $(READY)          ## CPU per REGISTER, call, MESSAGE and push, next to Kamailio where it is installed
 	$(BIN)/python -m loadtests.compare
+	$(BIN)/python -m loadtests.push
 
 docs: $(READY)           ## write the pages that are generated
 	$(BIN)/clarion config reference > docs/reference/configuration.md
