@@ -14,6 +14,7 @@ from cluster.push.queue import Queue
 from cluster.redis.link import Word
 
 _MOST = 500  # in one script
+_TRIES = 3
 _KEPT = 20_000  # while Redis is away; who is forgotten then is sent again
 
 Finished = tuple[Item, Answer]
@@ -67,8 +68,9 @@ class Confirms:
         if isinstance(reply, StoreUnavailable):
             room = max(0, _KEPT - len(self._again))
             self._again += group[:room]
-            for item, _ in group[room:]:
+            for item, answer in group[room:]:
                 item.holder.confirmed(item)
+                self._confirmed(item, answer, False)
             return
         if isinstance(reply, int):
             for item, _ in group:
@@ -78,6 +80,10 @@ class Confirms:
         for (item, answer), flag in zip(group, reply, strict=True):
             if not flag and item.holder.who != who:
                 self.add(item, answer)  # it changed hands meanwhile: ask in the name of the present holder
+                continue
+            if flag < 0 and item.tries < _TRIES:
+                item.tries += 1  # our claim may be on its way: a script that is new to Redis comes later
+                self._again.append((item, answer))
                 continue
             item.holder.confirmed(item)
             self._confirmed(item, answer, flag == 1)

@@ -71,7 +71,7 @@ class Dispatcher:
             self._loop.call_soon(self._take)
 
     def queued(self, entry: bytes) -> None:
-        """Redis has it now. What was asked behind it has found it, unless Redis had to be given the script."""
+        """Redis has it now. What was asked behind it has found it, unless the script was new."""
         if self._taking or self._soon:
             self._newest = entry
         elif _later(entry, self._seen):
@@ -155,6 +155,7 @@ class Dispatcher:
     def _took(self, asked: float, reply: Any) -> None:
         self._taking = False
         if self._stopped:
+            self._decline(reply)
             return
         if isinstance(reply, StoreUnavailable):
             self._rewind = True  # it may have been claimed all the same
@@ -177,6 +178,11 @@ class Dispatcher:
             if self._poked or _later(self._newest, self._seen):
                 self.poke()
             self._newest = BEGIN
+
+    def _decline(self, reply: Any) -> None:
+        """What comes too late is given back."""
+        if isinstance(reply, list) and len(reply) > 3:
+            self._queue.release(self.term.partition, self.who, reply[3::2], _ignore)
 
     def _hold(self, entry: bytes, payload: bytes) -> None:
         try:
@@ -221,3 +227,7 @@ def _later(entry: bytes, other: bytes) -> bool:
     ms, _, number = entry.partition(b"-")
     other_ms, _, other_number = other.partition(b"-")
     return (int(ms), int(number)) > (int(other_ms), int(other_number))
+
+
+def _ignore(_: Any) -> None:
+    """Who gets no release waits until this dispatcher counts as silent."""

@@ -1,7 +1,8 @@
 """Between those who hold pushes (dispatchers, the watch) and the sender: what waits for room in a lane.
 
-A lane gets few more than it can have under way, so that whoever has to stop has nearly nothing in flight; the
-rest waits here, each lane for itself, and every push is asked for its right to be sent at the last moment.
+A lane gets few more than it can have under way, and a push counts until it is confirmed: so whoever has to
+stop has little in flight that is sent again. The rest waits here, each lane for itself, and every push is
+asked for its right to be sent at the last moment.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class Holder(Protocol):
 class Item:
     """A push that this node has claimed."""
 
-    __slots__ = ("dropped", "entry", "fence", "holder", "partition", "push", "since")
+    __slots__ = ("dropped", "entry", "fence", "holder", "partition", "push", "since", "slot", "tries")
 
     def __init__(self, push: Push, entry: bytes, partition: int, holder: Holder, since: float = 0.0) -> None:
         self.push = push
@@ -68,6 +69,8 @@ class Item:
         self.since = since  # monotonic: when a seized one was claimed
         self.fence = 0  # of the term in which it was claimed, where it was
         self.dropped = False
+        self.slot = False  # it has a place in its lane
+        self.tries = 0  # confirmations
 
 
 class _Queue:
@@ -141,6 +144,15 @@ class Feed:
                 lane.waiting = deque(item for item in lane.waiting if not item.dropped)
         return taken
 
+    def settled(self, item: Item) -> None:
+        """It is confirmed: another may take its place."""
+        if item.slot:
+            item.slot = False
+            lane = self._lanes[(item.push.provider, item.push.app)]
+            lane.under_way -= 1
+            if lane.waiting or lane.refused:
+                self._pump(lane)
+
     def tend(self) -> None:
         """Once a second or so: what expired leaves, lanes that were freed by others go on, idle ones go."""
         for name, lane in tuple(self._lanes.items()):
@@ -178,11 +190,13 @@ class Feed:
         if lane.under_way >= self._depth or not self._sender.room(push):
             return False
         lane.under_way += 1
+        item.slot = True
         del self._waiting[push.id]
         self._under_way[push.id] = item
         if self._sender.submit(push, self._done, self._wanted):
             return True
         lane.under_way -= 1
+        item.slot = False
         del self._under_way[push.id]
         self._waiting[push.id] = item
         return False
@@ -190,7 +204,6 @@ class Feed:
     def _done(self, push: Push, answer: Answer, attempts: int) -> None:
         item = self._under_way.pop(push.id)
         lane = self._lanes[(push.provider, push.app)]
-        lane.under_way -= 1
         self._finished(item, answer, attempts)
         if lane.waiting or lane.refused:
             self._pump(lane)

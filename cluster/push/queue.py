@@ -15,6 +15,7 @@ from typing import Any
 from cluster.errors import StoreUnavailable
 from cluster.push.partition import PARTITIONS, partition_of
 from cluster.push.push import Push, encode
+from cluster.redis.connection import Connection
 from cluster.redis.link import Done, Word
 from cluster.redis.script import Script
 from cluster.redis.store import Store
@@ -31,6 +32,9 @@ def _script(name: str) -> Script:
 _SUBMIT, _TAKE, _CONFIRM, _ALIVE = map(_script, ("submit", "take", "confirm", "alive"))
 _SEIZE, _ORPHANS, _RELEASE, _WITHDRAW = map(_script, ("seize", "orphans", "release", "withdraw"))
 _SCHEDULE, _UNSCHEDULE, _DUE = map(_script, ("schedule", "unschedule", "due"))
+_ALL = (
+    _SUBMIT, _TAKE, _CONFIRM, _ALIVE, _SEIZE, _ORPHANS, _RELEASE, _WITHDRAW, _SCHEDULE, _UNSCHEDULE, _DUE
+)  # fmt: skip
 
 
 class Queue:
@@ -46,6 +50,11 @@ class Queue:
     def key(self, partition: int) -> bytes:
         """The stream of a partition."""
         return self._keys[partition]
+
+    def load(self, connection: Connection) -> None:
+        """Give a server all scripts: one that is new to it comes later than what was sent after it."""
+        for script in _ALL:
+            connection.submit(("SCRIPT", "LOAD", script.text), _ignore)
 
     # -- who wants something sent
 
@@ -112,3 +121,7 @@ def sentence(reply: Any, limit: int) -> str:
     if reply == 0:
         return f"the queue of its partition is full: {limit} pushes wait ([push] max_queue_size)"
     return ""
+
+
+def _ignore(_: Any) -> None:
+    """A script that could not be loaded is sent with its first call."""

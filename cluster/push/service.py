@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cluster.errors import StoreUnavailable
@@ -31,6 +31,7 @@ from cluster.push.settings import ProviderSettings
 from cluster.push.term import Term
 from cluster.push.watch import Watch
 from cluster.redis.address import options_of, parse_url
+from cluster.redis.connection import Connection
 from cluster.settings import RedisSettings
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ class PushService:
         self._timer: asyncio.TimerHandle | None = None
         self._connected_at = self._tended_at = 0.0
         self._running = False
+        self._loaded: set[Connection] = set()
         self._counts = dict.fromkeys(
             ("queued", "refused", "sent", "failed", "withdrawn", "seized", "repeated"), 0
         )
@@ -294,6 +296,7 @@ class PushService:
 
     def _confirmed(self, item: Item, answer: Answer, first: bool) -> None:
         self._watch.forget(item.push.id)
+        self._feed.settled(item)
         if first:
             self._outcomes.note(item.push, answer)
         elif answer.outcome == "accepted":
@@ -311,6 +314,7 @@ class PushService:
             dispatcher.tick(now)
         self._watch.tick(now, self._dispatchers.__contains__)
         connections = self._locations.store.topology.connections
+        self._load(connections)
         if any(connection.up for connection in connections):
             self._connected_at = now
             self._confirms.retry()
@@ -319,13 +323,21 @@ class PushService:
             self._pokes.follow(connections)
             self._feed.tend()
 
+    def _load(self, connections: Iterable[Connection]) -> None:
+        up = {connection for connection in connections if connection.up}
+        for connection in up - self._loaded:
+            self._queue.load(connection)
+        self._loaded = up
+
     def _fit(self) -> bool:
         return self._loop.time() - self._connected_at < _UNFIT
 
     async def _settle(self) -> None:
         """Wait for what is under way, at most 2 s."""
         end = self._loop.time() + _ENDING
-        while (len(self._feed) or not self._confirms.idle) and self._loop.time() < end:  # noqa: ASYNC110 - at the end only
+        while len(self._feed) or not self._confirms.idle:
+            if self._loop.time() >= end:
+                break
             await asyncio.sleep(0.02)
 
 

@@ -21,7 +21,7 @@ from cluster.push.push import Push, decode
 from cluster.push.queue import BEGIN, Queue
 from cluster.redis.connection import settle
 
-AGAIN = 1.0  # s after which what another holds is looked at again
+AGAIN, MANY_AGAIN, MANY = 0.3, 1.0, 500  # s after which what another holds is looked at again; where many are
 ORPHAN_MS = 5000
 _RENEW, _SURE = 3.0, 8.0
 _WATCHED = 100_000
@@ -137,7 +137,8 @@ class Watch:
 
     def _look_again(self, identity: str) -> None:
         if identity in self._mine:
-            self._later.append((self._loop.time() + AGAIN, identity))
+            pause = AGAIN if len(self._later) < MANY else MANY_AGAIN
+            self._later.append((self._loop.time() + pause, identity))
 
     def _told(self, n: int, asked: float, pushes: list[Push], reply: Any) -> None:
         if isinstance(reply, StoreUnavailable):
