@@ -6,12 +6,13 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from cluster.errors import StoreUnavailable
+from cluster.location.binding import Binding
 from cluster.location.service import Change, LocationService, Outcome
 from node.events import Registered, RegistrationRefused
 from node.identity import Identity
 from node.registrar.answer import RegisterAnswer
 from node.registrar.contact import Refused, Wanted, read_contacts
-from node.registrar.offer import PushOffer
+from node.registrar.offer import PushOffer, left_to_others
 from node.request import Request
 from node.settings import RegistrarSettings
 from node.sip.address import parse_address
@@ -25,6 +26,26 @@ from node.transport.token import FlowTokens
 from node.waking.refresh import Refresh
 
 EXTENSIONS = frozenset((b"path", b"outbound", b"gruu"))
+
+
+class Asked:
+    """One REGISTER that changes bindings, while Redis works on it."""
+
+    __slots__ = ("aor", "before", "caps", "changes", "request", "wildcard")
+
+    def __init__(
+        self, request: Request, aor: str, changes: list[Change], wildcard: bool, caps: bytes
+    ) -> None:
+        self.request = request
+        self.aor = aor
+        self.changes = changes
+        self.wildcard = wildcard
+        self.caps = caps  # Feature-Caps of its 200
+        self.before: tuple[Binding, ...] = ()  # what was registered, as far as that is known
+
+    @property
+    def only_removes(self) -> bool:
+        return self.wildcard or not any(change.ttl_ms for change in self.changes)
 
 
 class Registrar:
@@ -83,7 +104,8 @@ class Registrar:
             if wanted is not None and not wanted:
                 return self._list(request, aor)
             caps = self._caps(request.message, aor, wanted) if wanted else b""
-            self._change(request, aor, wanted, caps)
+            changes = [self._one(request, contact) for contact in wanted or ()]
+            return self._change(Asked(request, aor, changes, wanted is None, caps))
         except (Refused, ParseError) as refused:
             insert = refused.insert if isinstance(refused, Refused) else b""
             self._refuse(request, aor, refused.status, _reason(refused), insert)
@@ -103,48 +125,69 @@ class Registrar:
 
     def _caps(self, message: Message, aor: str, wanted: list[Wanted]) -> bytes:
         """Feature-Caps for the 200. Raises Refused 555."""
-        if self._offer is None or not any(contact.push for contact in wanted):
+        if not any(contact.push for contact in wanted):
             return b""
-        if self._offer.is_others(message):
-            for contact in wanted:
+        others = left_to_others(message) if message.has("feature-caps") else frozenset()
+        for contact in wanted:
+            if contact.prid and contact.push.get("pn-provider") in others:
                 contact.leave_waking()
+        if self._offer is None:
             return b""
         self._offer.check(wanted)
-        return self._offer.lines(aor, wanted)
+        return self._offer.lines(aor, wanted, others)
 
-    def _change(self, request: Request, aor: str, wanted: list[Wanted] | None, caps: bytes) -> None:
+    def _change(self, asked: Asked) -> Verdict | Awaitable[Verdict]:
+        """Where pushes are scheduled it matters what was there before: which of them to take back."""
+        if self._refresh is not None:
+            record = self._locations.cached(asked.aor)
+            if record is not None:
+                asked.before = record.bindings
+            elif asked.only_removes:
+                return self._look_first(asked)
+        self._submit(asked)
+        return TAKEN
+
+    async def _look_first(self, asked: Asked) -> Verdict:
+        request = asked.request
+        try:
+            asked.before = (await self._locations.fetch(asked.aor)).bindings
+        except StoreUnavailable:
+            pass  # the change itself will find out
+        request.now = self._clock()
+        try:
+            self._submit(asked)
+        except UnicodeEncodeError:
+            self._refuse(request, asked.aor, 400, "A URI or parameter that is not UTF-8")
+        except Exception:
+            self._failed(request)
+        return TAKEN
+
+    def _submit(self, asked: Asked) -> None:
         """Sent to Redis from here; `_changed` answers when it has been done, without a Task in between."""
-        message = request.message
-        changes = [self._one(request, contact) for contact in wanted or ()]
+        message = asked.request.message
         self._locations.submit_register(
-            aor,
-            changes,
-            partial(self._changed, request, aor, changes, caps),
+            asked.aor,
+            asked.changes,
+            partial(self._changed, asked),
             max_contacts=self._settings.max_contacts,
-            wildcard=wanted is None,
+            wildcard=asked.wildcard,
             call_id=message.call_id.decode("utf-8", "replace"),
             cseq=message.cseq,
         )
         self.waiting += 1  # where Redis is away `_changed` has been called already; the sum is right
 
-    def _changed(
-        self,
-        request: Request,
-        aor: str,
-        changes: list[Change],
-        caps: bytes,
-        outcome: Outcome | StoreUnavailable,
-    ) -> None:
+    def _changed(self, asked: Asked, outcome: Outcome | StoreUnavailable) -> None:
         """Comes out of the stream of replies, so nothing may be raised here."""
         self.waiting -= 1
+        request = asked.request
         request.now = self._clock()
         try:
             if isinstance(outcome, StoreUnavailable):
-                self._unavailable(request, aor, outcome)
+                self._unavailable(request, asked.aor, outcome)
             elif outcome.refused:
-                self._refuse(request, aor, 500, "CSeq out of order")
+                self._refuse(request, asked.aor, 500, "CSeq out of order")
             else:
-                self._accept(request, aor, changes, caps, outcome)
+                self._accept(asked, outcome)
         except Exception:
             self._failed(request)
 
@@ -160,22 +203,19 @@ class Registrar:
             binding = contact.binding(message, (), self._identity.name, self._epoch, token, flow.reliable)
         return Change(binding, contact.ttl * 1000, contact.message_ttl * 1000)
 
-    def _accept(
-        self, request: Request, aor: str, changes: list[Change], caps: bytes, outcome: Outcome
-    ) -> None:
+    def _accept(self, asked: Asked, outcome: Outcome) -> None:
+        request, changes = asked.request, asked.changes
         message = request.message
         keys = tuple([change.binding.key for change in changes])
         lines = self._answer.lines(message, outcome.record, keys, self._locations.now_ms())
-        request.reply(200, request.now, insert=lines + caps)
+        request.reply(200, request.now, insert=lines + asked.caps)
         if self._refresh is not None:
-            for change in changes:
-                if change.binding.prid:
-                    self._refresh.registered(aor, change.binding, change.ttl_ms)
+            self._refresh.changed(asked.aor, asked.before, changes, outcome.record)
         if self._emit is None:
             return
         self._emit(
             Registered(
-                aor=aor,
+                aor=asked.aor,
                 devices=keys,
                 expires=max([0, *[change.ttl_ms for change in changes]]) // 1000,
                 source=_source(request.flow),

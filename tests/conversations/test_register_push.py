@@ -29,9 +29,10 @@ async def test_a_supported_service_is_confirmed_and_the_push_address_kept(node: 
         << bob 200
             Contact: <sip:bob@192.0.2.20:5060;pn-provider=fcm;pn-param=4711;pn-prid=tok>
             Feature-Caps: *;+sip.pns="fcm"
-            !Feature-Caps: .*pnsreg
         """
     )
+    assert b"pnsreg" not in node.flows["bob"].got[-1]
+    assert b"pnspurr" not in node.flows["bob"].got[-1]
     binding = node.locations.records["bob@example.org"].bindings[-1]
     assert binding.uri == "sip:bob@192.0.2.20:5060"
     assert binding.prid == "fcm:4711:tok"
@@ -100,16 +101,68 @@ async def test_an_app_that_wants_to_be_woken_within_dialogs_gets_a_reference(nod
 
 
 async def test_another_proxy_on_the_way_wakes_the_phone(node: Playbook) -> None:
+    """It finds the push address where it needs it: in the Request-URI (RFC 8599 5.6.2)."""
+    node.phone("edge", "udp", "192.0.2.90", 5060)
+    own = "sip:bob@192.0.2.20:5060;pn-provider=fcm;pn-param=4711;pn-prid=tok"
+    del node.locations.records["bob@example.org"]
+    await node.run(f"""
+        >> edge REGISTER sip:example.org
+            To: <sip:bob@example.org>
+            Path: <sip:192.0.2.90;lr>
+            Contact: <{own}>;+sip.instance="<urn:bob>"
+            Feature-Caps: *;+sip.pns="fcm"
+        << edge 200
+            Contact: <{own}>;+sip.instance="<urn:bob>"
+            !Feature-Caps
+        >> alice INVITE sip:bob@example.org
+        << alice 100
+        << edge INVITE {own}
+        == nothing
+    """)
+    (binding,) = node.locations.records["bob@example.org"].bindings
+    assert (binding.key, binding.push, binding.prid) == ("<urn:bob>", {}, "")
+    assert node.push.scheduled == {}
+
+
+async def test_a_token_that_is_left_to_another_proxy_is_shown_to_nobody_else(node: Playbook) -> None:
     await node.run(
         asked(FCM, extra='Feature-Caps: *;+sip.pns="fcm"')
         + """
         << bob 200
+        >> alice REGISTER sip:example.org
+            To: <sip:bob@example.org>
+            Contact: <sip:bob@192.0.2.10:5060>
+        << alice 200
+            Contact: <sip:bob@192.0.2.20:5060>;+sip.instance="<urn:bob>"
             !Feature-Caps
         """
     )
+    assert b"tok" not in node.flows["alice"].got[-1]
+
+
+async def test_a_service_that_no_other_proxy_has_told_of_is_ours(node: Playbook) -> None:
+    await node.run(
+        asked(FCM, extra='Feature-Caps: *;+sip.pns="apns"')
+        + """
+        << bob 200
+            Feature-Caps: *;+sip.pns="fcm"
+        """
+    )
+    assert node.locations.records["bob@example.org"].bindings[-1].prid == "fcm:4711:tok"
+
+
+async def test_several_tokens_are_kept_as_they_were_given(node: Playbook) -> None:
+    apns = ";pn-provider=apns;pn-param=ABCDE12345.a.b.remote&voip;pn-prid=R0:remote&V0:voip"
+    await node.run(
+        asked(apns)
+        + f"""
+        << bob 200
+            Contact: <sip:bob@192.0.2.20:5060{apns}>
+            Feature-Caps: *;+sip.pns="apns"
+        """
+    )
     binding = node.locations.records["bob@example.org"].bindings[-1]
-    assert (binding.push, binding.prid) == ({}, "")
-    assert node.push.scheduled == {}
+    assert binding.push["pn-prid"] == "R0:remote&V0:voip"
 
 
 async def test_older_parameters_are_never_refused(node: Playbook) -> None:
@@ -157,6 +210,48 @@ async def test_unregistering_takes_it_back(node: Playbook) -> None:
     await node.run(asked(FCM) + "        << bob 200\n")
     await node.run(asked(FCM, expires=0) + "        << bob 200\n")
     assert node.push.scheduled == {}
+
+
+@pytest.mark.parametrize("cold", [True, False])
+async def test_clearing_all_takes_it_back(node: Playbook, cold: bool) -> None:
+    """Also where this node has to look first what there is."""
+    await node.run(asked(FCM) + "        << bob 200\n")
+    node.locations.cold = cold
+    await node.run("""
+        >> bob REGISTER sip:example.org
+            To: <sip:bob@example.org>
+            Contact: *
+            Expires: 0
+        << bob 200
+            !Contact:
+    """)
+    assert node.push.scheduled == {}
+
+
+async def test_clearing_all_while_the_store_is_away_is_refused(node: Playbook) -> None:
+    node.locations.away = True
+    await node.run("""
+        >> bob REGISTER sip:example.org
+            To: <sip:bob@example.org>
+            Contact: *
+            Expires: 0
+        << bob 503
+            Retry-After:
+    """)
+    assert node.proxy.registrar.waiting == 0
+
+
+async def test_a_register_that_is_refused_plans_nothing(node: Playbook) -> None:
+    node.locations.refuse = "cseq"
+    await node.run(asked(FCM) + "        << bob 500\n")
+    assert node.push.scheduled == {}
+
+
+async def test_an_app_that_gives_up_pushes_is_not_woken_any_more(node: Playbook) -> None:
+    await node.run(asked(FCM) + "        << bob 200\n")
+    await node.run(asked(";pn-provider=fcm") + "        << bob 200\n")
+    assert node.push.scheduled == {}
+    assert node.locations.records["bob@example.org"].bindings[-1].prid == ""
 
 
 async def test_a_short_registration_is_renewed_at_half_its_life(node: Playbook) -> None:
