@@ -22,6 +22,7 @@ from cluster.etcd.wire import absent, delete, put, unchanged
 from cluster.push.share import Holder, decide
 from cluster.push.term import Term
 
+_DRAINS = "this node drains"
 _LOOK = 0.25  # s between looks at whether this node may stand
 _HANDED_OVER = 0.5  # s that a resignation waits for what is under way to be told to Redis
 
@@ -67,7 +68,7 @@ class Election:
         self._draining = True
         with contextlib.suppress(CoordinatorUnavailable):
             await self._withdraw()
-        await self._resign(list(self.terms.values()), "this node drains")
+        await self._resign(list(self.terms.values()), _DRAINS)
 
     async def close(self) -> None:
         """End all terms and the lease."""
@@ -183,7 +184,8 @@ class Election:
         if self._draining or not self._fit():
             await self._withdraw()
             if self.terms:
-                await self._resign(list(self.terms.values()), "Redis is away")
+                reason = _DRAINS if self._draining else "Redis is away"
+                await self._resign(list(self.terms.values()), reason)
             return
         if not self._standing:
             result = await self._gateway.put(self._node_key, _epoch(lease).encode(), lease.id)

@@ -293,13 +293,13 @@ class PushService:
             if answer.outcome == "dead":
                 self._outcomes.forget(push, answer)
         self._confirms.add(item, answer)
+        if answer.reason != "withdrawn":
+            self._outcomes.note(push, answer)  # goes to Redis together with the confirmation
 
     def _confirmed(self, item: Item, answer: Answer, first: bool) -> None:
         self._watch.forget(item.push.id)
         self._feed.settled(item)
-        if first:
-            self._outcomes.note(item.push, answer)
-        elif answer.outcome == "accepted":
+        if not first and answer.outcome == "accepted":
             self._counts["repeated"] += 1
 
     def _seized(self, count: int) -> None:
