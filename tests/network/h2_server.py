@@ -19,6 +19,8 @@ import h2.connection
 import h2.errors
 import h2.events
 import h2.exceptions
+import h2.settings
+import hyperframe.frame
 import trustme
 
 STREAMS = 1000
@@ -39,7 +41,8 @@ class Seen:
 
 @dataclass
 class Reply:
-    """What to do with a request. `fault`: "" | silent | refused | reset | drop | goaway (this one unread)."""
+    """What to do with a request. `fault`: "" | silent | refused | reset | drop | goaway (this one unread, and
+    the connection ends) | retire (this is the last one that is read; what has been read is answered)."""
 
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
@@ -65,6 +68,7 @@ class H2Server:
     http2: bool = True
     client_ca: str = ""
     streams: int = STREAMS
+    streams_later: int = 0  # allowed after the first answer, if not 0
     seen: list[Seen] = field(default_factory=list)
     record: bool = True
     opened: int = 0
@@ -120,7 +124,8 @@ class _Link(asyncio.Protocol):
         self.requests: dict[int, Seen] = {}
         self.buffer = b""
         self.subject = ""
-        self.over = False
+        self.over = self.answered = False
+        self.last = 1 << 31  # streams above this one are not read
         self.transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -172,6 +177,8 @@ class _Link(asyncio.Protocol):
         elif isinstance(event, h2.events.DataReceived) and event.stream_id in self.requests:
             self.requests[event.stream_id].body += event.data
             self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+        elif isinstance(event, h2.events.StreamEnded) and event.stream_id > self.last:
+            self.requests.pop(event.stream_id, None)
         elif isinstance(event, h2.events.StreamEnded) and event.stream_id in self.requests:
             self.request(event.stream_id, self.requests.pop(event.stream_id))
 
@@ -202,13 +209,28 @@ class _Link(asyncio.Protocol):
                 self.h2.close_connection(0, last_stream_id=max(0, stream - 2))
                 self.flush()
                 self.transport.close()
+            elif reply.fault == "retire":
+                self.retire(stream)
             elif not reply.fault:
                 self.answer(stream, reply)
         except h2.exceptions.ProtocolError:
             pass  # the client has reset the stream
 
+    def retire(self, stream: int) -> None:
+        """GOAWAY with what was read last, on the wire only: h2 would end the connection."""
+        assert self.h2 is not None
+        self.last = stream
+        self.flush()
+        frame = hyperframe.frame.GoAwayFrame(0, last_stream_id=stream)
+        self.transport.write(frame.serialize())
+        self.answer(stream, Reply())
+
     def answer(self, stream: int, reply: Reply) -> None:
         assert self.h2 is not None
+        if self.server.streams_later and not self.answered:
+            self.answered = True
+            setting = h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS
+            self.h2.update_settings({setting: self.server.streams_later})
         headers = [(":status", str(reply.status)), *reply.headers]
         self.h2.send_headers(stream, headers, end_stream=not reply.body)
         if reply.body:

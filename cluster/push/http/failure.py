@@ -59,9 +59,9 @@ def failure(
     easy: pycurl.Curl, code: int, detail: str, host: str, connection: Connection, limit: float
 ) -> HttpResponse:
     """The response that stands for a transfer that ended with `code`; `detail` is libcurl's own text."""
-    sent = easy.getinfo(pycurl.PRETRANSFER_TIME) > 0
     connect_code = easy.getinfo(pycurl.HTTP_CONNECTCODE)
-    if connect_code >= 300 and not sent:
+    sent = easy.getinfo(pycurl.REQUEST_SIZE) > 0 and connect_code < 300
+    if connect_code >= 300:
         text = _refused_tunnel(Proxy.parse(connection.proxy).name, host, connect_code)
     else:
         text = _sentence(code, detail, host, connection, limit, sent)

@@ -14,7 +14,11 @@ from cluster.push.http.message import Connection, Done, HttpRequest, HttpRespons
 from cluster.push.http.target import stamps
 from cluster.push.http.transfer import Transfer, Unwritable
 
-CONNECTIONS = 16  # at most; more than one only where the server speaks HTTP/1.1 or refuses streams
+CONNECTIONS = 4  # at most; a second one where the streams of the first are used up, or it is being ended
+CONNECTIONS_HTTP1 = 16
+ALONE = 1.0  # s at most that the first request on a connection keeps the others waiting
+SLACK = 0.05  # s that who waits is given more than who is waited for, whose reason then holds for both
+UNSURE = 30.0  # s without a request, after which the server may have closed the connection
 STREAMS = 1000  # on one connection at most; servers usually set less
 WAITING = 10  # times the concurrency: requests that may wait for their turn
 LOOK_AGAIN = 1.0  # s between two looks at the files of the connection
@@ -28,6 +32,10 @@ class Pool:
 
     libcurl goes on with a connection once made, though nothing comes back on it or the certificate file has
     changed. So a pool that has gone stale gets no new requests, and ends with its last one.
+
+    The first request on a new connection goes alone, the others wait for its answer or a second: only then is
+    it known how many streams the server allows. APNs allows one until it has seen a good access token, and
+    libcurl would begin with a hundred.
     """
 
     def __init__(
@@ -41,11 +49,15 @@ class Pool:
         self._stamps = stamps(connection)
         self._looked = self._answered_at = self.used_at
         self._silent = False
+        self._fresh = True  # nothing has been answered on its newest connection
+        self._http1 = self._version_known = False
+        self._alone: asyncio.TimerHandle | None = None
         self._closed = False
         self._free: list[Transfer] = []
         self._busy: dict[pycurl.Curl, tuple[Transfer, float]] = {}
         self._waiting: deque[Waiting] = deque()
         self._timer: asyncio.TimerHandle | asyncio.Handle | None = None
+        self._overdue: asyncio.TimerHandle | None = None
         self._watched: dict[int, int] = {}
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
@@ -70,19 +82,23 @@ class Pool:
 
     def send(self, request: HttpRequest, done: Done) -> None:
         """`done` is called later, once."""
-        now = self.used_at = self._loop.time()
-        if len(self._busy) < self._concurrency:
+        now = self._loop.time()
+        if not self._busy and now - self.used_at > UNSURE:
+            self._fresh = True
+        self.used_at = now
+        if self._may_begin() and not self._waiting:
             self._begin(request, done, request.timeout, now)
         elif len(self._waiting) < WAITING * self._concurrency:
-            self._waiting.append((request, done, now + request.timeout))
+            self._wait(request, done, now + request.timeout + SLACK)
         else:
             self._end_soon(done, f"{self.host}: too many requests wait for it")
 
     def close(self, reason: str = "closed") -> None:
         """Ends every request and connection now."""
         self._closed = True
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._overdue, self._alone):
+            if timer is not None:
+                timer.cancel()
         busy, self._busy = self._busy, {}
         for easy, (transfer, _) in busy.items():
             self._multi.remove_handle(easy)
@@ -97,9 +113,41 @@ class Pool:
         for fd in list(self._watched):
             self._watch(pycurl.POLL_REMOVE, fd, None, None)
 
+    def _may_begin(self) -> bool:
+        return len(self._busy) < (1 if self._fresh else self._concurrency)
+
+    def _wait(self, request: HttpRequest, done: Done, until: float) -> None:
+        self._waiting.append((request, done, until))
+        if self._fresh and self._alone is None:
+            self._alone = self._loop.call_later(ALONE, self._end_alone)
+        if self._overdue is None or until < self._overdue.when():
+            if self._overdue is not None:
+                self._overdue.cancel()
+            self._overdue = self._loop.call_at(until, self._end_overdue)
+
+    def _end_alone(self) -> None:
+        self._alone = None
+        self._fresh = False
+        self._begin_waiting(self._loop.time())
+
+    def _begin_waiting(self, now: float) -> None:
+        while self._waiting and self._may_begin():
+            request, done, until = self._waiting.popleft()
+            self._begin(request, done, max(until - now, 0.001), now)
+
+    def _end_overdue(self) -> None:
+        now = self._loop.time()
+        self._overdue = None
+        waiting, self._waiting = self._waiting, deque()
+        for request, done, until in waiting:
+            if until > now:
+                self._wait(request, done, until)
+            else:
+                self._end_soon(done, f"{self.host}: no turn within {request.timeout:g} s")
+
     def _begin(self, request: HttpRequest, done: Done, seconds: float, now: float) -> None:
         try:
-            transfer = self._free.pop() if self._free else Transfer(self._connection)
+            transfer = self._free.pop() if self._free else Transfer(self._connection, self._connecting)
         except Unwritable as error:
             self._end_soon(done, f"{self.host}: {error}")
             return
@@ -115,6 +163,10 @@ class Pool:
     def _end_soon(self, done: Done, text: str) -> None:
         response = HttpResponse(0, error=text, unprocessed=True)
         self._loop.call_soon(self._give, done, response)
+
+    def _connecting(self) -> None:
+        self._fresh = not self._http1
+        self._version_known = False
 
     # -- libcurl asks
 
@@ -171,24 +223,37 @@ class Pool:
         self._multi.remove_handle(easy)
         now = self.used_at = self._loop.time()
         if code == 0 or transfer.cut:
-            self._answered_at = now
             response = transfer.response()
+            self._answered(easy, now)
         else:
-            if code == pycurl.E_OPERATION_TIMEDOUT and self._answered_at < started:
-                self._silent = True
             response = failure(easy, code, detail, self.host, self._connection, transfer.limit)
+            timed_out = code == pycurl.E_OPERATION_TIMEDOUT
+            self._silent = self._silent or (timed_out and self._answered_at < started)
+            if self._fresh and (timed_out or response.unprocessed):
+                self._give_up_waiting(response)
         done, transfer.done = transfer.done, None
         self._free.append(transfer)
-        self._next(now)
+        self._begin_waiting(now)
         self._give(done, response)
 
-    def _next(self, now: float) -> None:
-        while self._waiting and len(self._busy) < self._concurrency:
-            request, done, until = self._waiting.popleft()
-            if until > now:
-                self._begin(request, done, until - now, now)
-            else:
-                self._end_soon(done, f"{self.host}: no turn within {request.timeout:g} s")
+    def _answered(self, easy: pycurl.Curl, now: float) -> None:
+        self._answered_at = now
+        self._fresh = False
+        if self._alone is not None:
+            self._alone.cancel()
+            self._alone = None
+        if not self._version_known:
+            self._version_known = True
+            self._http1 = easy.getinfo(pycurl.INFO_HTTP_VERSION) < pycurl.CURL_HTTP_VERSION_2_0
+            most = CONNECTIONS_HTTP1 if self._http1 else CONNECTIONS
+            self._multi.setopt(pycurl.M_MAX_HOST_CONNECTIONS, most)
+            self._multi.setopt(pycurl.M_MAXCONNECTS, most)
+
+    def _give_up_waiting(self, response: HttpResponse) -> None:
+        """There is no connection, or nothing comes back on it: that holds for those who waited for it too."""
+        response = HttpResponse(0, error=response.error, unprocessed=True)
+        while self._waiting:
+            self._loop.call_soon(self._give, self._waiting.popleft()[1], response)
 
     def _give(self, done: Callable[[HttpResponse], None] | None, response: HttpResponse) -> None:
         if done is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from typing import Any
 
 import pycurl
@@ -24,10 +25,12 @@ class Unwritable(Exception):
 class Transfer:
     """An easy handle with the options of one connection, and the request that it carries now."""
 
-    __slots__ = ("_body", "_lines", "_method", "_size", "cut", "done", "easy", "limit")  # fmt: skip
+    __slots__ = (
+        "_body", "_connecting", "_lines", "_method", "_size", "cut", "done", "easy", "limit",
+    )  # fmt: skip
 
-    def __init__(self, connection: Connection) -> None:
-        """Raises Unwritable if the proxy is none."""
+    def __init__(self, connection: Connection, connecting: Callable[[], None]) -> None:
+        """`connecting` is called when a connection is made for it. Raises Unwritable if the proxy is none."""
         self._lines: list[bytes] = []
         self._body: list[bytes] = []
         self._size = 0
@@ -36,7 +39,9 @@ class Transfer:
         self.done: Done | None = None
         self.limit = 0.0
         self.easy = pycurl.Curl()
+        self._connecting = connecting
         self._set(_fixed(connection))
+        self.easy.setopt(pycurl.SOCKOPTFUNCTION, self._on_socket)
         self.easy.setopt(pycurl.HEADERFUNCTION, self._lines.append)  # None stands for: all taken
         self.easy.setopt(pycurl.WRITEFUNCTION, self._write)
 
@@ -46,6 +51,8 @@ class Transfer:
         text = "".join(lines)
         if "\n" in text or "\r" in text or "\0" in text:
             raise Unwritable("a header holds a line break")
+        if request.body and "content-type:" not in text.lower():
+            lines.append("Content-Type:")  # libcurl would write that of a form
         easy = self.easy
         try:
             easy.setopt(pycurl.URL, request.url if request.url.isascii() else request.url.encode())
@@ -101,6 +108,11 @@ class Transfer:
         self.cut = True
         return 0  # ends the transfer
 
+    def _on_socket(self, fd: int, _purpose: int) -> int:
+        self._connecting()
+        _watch_peer(fd)
+        return int(pycurl.SOCKOPT_OK)
+
     def _set(self, options: list[tuple[int, Any]]) -> None:
         for option, value in options:
             self.easy.setopt(option, value)
@@ -115,7 +127,6 @@ def _fixed(connection: Connection) -> list[tuple[int, Any]]:
         (pycurl.CONNECTTIMEOUT_MS, int(CONNECT_TIMEOUT * 1000)),
         (pycurl.MAXAGE_CONN, IDLE),
         (pycurl.TCP_NODELAY, 1),
-        (pycurl.SOCKOPTFUNCTION, _socket_options),
         (pycurl.USERAGENT, "clarion"),
         (pycurl.NOPROXY, ""),  # neither this nor the proxy from the environment
     ]
@@ -139,12 +150,12 @@ def _through(proxy: str) -> list[tuple[int, Any]]:
     options: list[tuple[int, Any]] = [(pycurl.PROXY, parsed.url), (pycurl.HTTPPROXYTUNNEL, 1)]
     if parsed.user:
         options.append((pycurl.PROXYUSERPWD, parsed.user.encode()))
-        options.append((pycurl.PROXYAUTH, pycurl.HTTPAUTH_BASIC | pycurl.HTTPAUTH_DIGEST))
+        options.append((pycurl.PROXYAUTH, pycurl.HTTPAUTH_BASIC))
     return options
 
 
-def _socket_options(fd: int, _purpose: int) -> int:
-    """For each new connection: the kernel finds dead ones, which would swallow all pushes that share them."""
+def _watch_peer(fd: int) -> None:
+    """The kernel is to find dead connections, which would swallow all pushes that share them."""
     connected = socket.socket(fileno=fd)
     try:
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -155,4 +166,3 @@ def _socket_options(fd: int, _purpose: int) -> int:
         pass  # they only make it better
     finally:
         connected.detach()
-    return int(pycurl.SOCKOPT_OK)
