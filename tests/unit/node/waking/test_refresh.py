@@ -156,6 +156,14 @@ def test_the_other_phone_of_a_user_keeps_its_own(shelf: Shelf, register: Registe
     assert shelf.tokens == ["t2"] * 2
 
 
+def test_what_was_sent_to_the_other_phone_is_not_planned_again(shelf: Shelf, register: Registers) -> None:
+    one, two = binding("<urn:1>", "t1"), binding("<urn:2>", "t2", at=NOW + 3_500_000)
+    register(one)
+    shelf.kept.clear()  # its time came
+    register(two, others=(one,), before=(one,))
+    assert shelf.tokens == ["t2"] * 2
+
+
 def test_the_same_phone_under_a_new_instance_is_woken_once(shelf: Shelf, register: Registers) -> None:
     old = binding("<urn:1>")
     register(old)
