@@ -22,6 +22,7 @@ UNSURE = 30.0  # s without a request, after which the server may have closed the
 STREAMS = 1000  # on one connection at most; servers usually set less
 WAITING = 10  # times the concurrency: requests that may wait for their turn
 LOOK_AGAIN = 1.0  # s between two looks at the files of the connection
+_NEVER = float("inf")
 _READ, _WRITE = pycurl.CSELECT_IN, pycurl.CSELECT_OUT
 
 Waiting = tuple[HttpRequest, Done, float]
@@ -56,7 +57,9 @@ class Pool:
         self._free: list[Transfer] = []
         self._busy: dict[pycurl.Curl, tuple[Transfer, float]] = {}
         self._waiting: deque[Waiting] = deque()
-        self._timer: asyncio.TimerHandle | asyncio.Handle | None = None
+        self._soon: asyncio.Handle | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = self._due = _NEVER  # when it comes, and when libcurl wants it
         self._overdue: asyncio.TimerHandle | None = None
         self._watched: dict[int, int] = {}
         self._multi = pycurl.CurlMulti()
@@ -96,7 +99,7 @@ class Pool:
     def close(self, reason: str = "closed") -> None:
         """Ends every request and connection now."""
         self._closed = True
-        for timer in (self._timer, self._overdue, self._alone):
+        for timer in (self._soon, self._timer, self._overdue, self._alone):
             if timer is not None:
                 timer.cancel()
         busy, self._busy = self._busy, {}
@@ -187,18 +190,30 @@ class Pool:
             self._watched.pop(fd, None)
 
     def _set_timer(self, milliseconds: int) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._closed or milliseconds < 0:
-            return
+        """libcurl changes its mind twice a request: a timer that comes too early is set anew only then."""
         if milliseconds == 0:
-            self._timer = self._loop.call_soon(self._time_out)
-        else:
-            self._timer = self._loop.call_later(milliseconds / 1000, self._time_out)
+            if self._soon is None and not self._closed:
+                self._soon = self._loop.call_soon(self._act_soon)
+            return
+        self._due = _NEVER if milliseconds < 0 else self._loop.time() + milliseconds / 1000
+        if self._due < self._timer_at and not self._closed:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_at(self._due, self._time_out)
+            self._timer_at = self._due
+
+    def _act_soon(self) -> None:
+        self._soon = None
+        self._act(pycurl.SOCKET_TIMEOUT, 0)
 
     def _time_out(self) -> None:
-        self._timer = None
+        self._timer, self._timer_at = None, _NEVER
+        if self._due > self._loop.time() + 0.001:
+            if self._due != _NEVER:
+                self._timer = self._loop.call_at(self._due, self._time_out)
+                self._timer_at = self._due
+            return
+        self._due = _NEVER
         self._act(pycurl.SOCKET_TIMEOUT, 0)
 
     # -- libcurl is told

@@ -47,6 +47,12 @@ def _proxy(text: str) -> Proxy:
 
 def origin(url: str) -> str:
     """Scheme, host and port of an http or https URL, `https://host:443`; "" if it is none."""
+    end = url.find("/", 8)
+    return _origin(url if end < 0 else url[:end])
+
+
+@lru_cache(maxsize=512)
+def _origin(url: str) -> str:
     scheme, _, rest = url.partition("://")
     scheme = scheme.lower()
     if scheme not in ("http", "https"):
