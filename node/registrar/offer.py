@@ -21,6 +21,7 @@ from node.waking.pushes import Catalogue
 
 EARLIER = 60  # seconds that an app renews its registration before it would be woken for that
 LEAST_AHEAD = 121  # RFC 8599 5.6.1.1 wants more than 120
+WEB_PUSH = "webpush"  # the one whose phones need a key of ours
 _PNS = re.compile(rb'\+sip\.pns[ \t]*=[ \t]*"([^"]*)"', re.IGNORECASE)
 _NAME = re.compile(r"[\w.!%*+'~-]{1,64}", re.ASCII)  # what may stand in quotes, and is not longer than a name
 
@@ -56,18 +57,20 @@ class PushOffer:
             provider = contact.push.get("pn-provider")
             if provider is None or not contact.ttl:
                 continue
-            for name, vapid in self._services(provider, "pn-prid" in contact.push and contact.prid != ""):
+            for name, vapid in self._services(provider, bool(contact.push.get("pn-prid"))):
                 if name not in others:
                     lines.append(self._line(aor, contact, name, vapid))
         return "".join(dict.fromkeys(lines)).encode()
 
     def _services(self, provider: str, registers: bool) -> list[tuple[str, str]]:
-        """Name and VAPID key of those that a Contact may use: its own, or all if it only asks for all."""
+        """Name and VAPID key of those that a Contact may use: the one that it registers, which need not be
+        among the offers (a webhook takes any name), or those that it asks for."""
+        if registers and provider and provider != WEB_PUSH:
+            return [(provider, "")]
         offers = [(offer.provider, offer.vapid) for offer in self._catalogue.offers()]
         if not provider:
             return offers
-        named = [offer for offer in offers if offer[0] == provider]
-        return named or ([(provider, "")] if registers else [])  # a webhook takes services of any name
+        return [offer for offer in offers if offer[0] == provider] or [(provider, "")][:registers]
 
     def _line(self, aor: str, contact: Wanted, name: str, vapid: str) -> str:
         line = f'Feature-Caps: *;+sip.pns="{name}"'

@@ -134,6 +134,12 @@ def test_no_reference_without_a_secret_or_a_push_address():
     assert answer("<sip:alice@h;pn-provider=apns;pn-purr>") == ['Feature-Caps: *;+sip.pns="apns"']
 
 
+def test_web_push_by_a_webhook_has_no_key_of_ours(monkeypatch):
+    monkeypatch.setattr(Shelf, "offers", lambda _: (Offer("apns"),))
+    contact = "<sip:alice@h;pn-provider=webpush;pn-param=x;pn-prid=https:%2f%2fpush.example%2f1>"
+    assert answer(contact) == ['Feature-Caps: *;+sip.pns="webpush"']
+
+
 def test_two_contacts_of_one_service_are_told_once():
     fcm = "pn-provider=fcm;pn-param=4711;pn-prid={}"
     assert answer(f"<sip:a@h;{fcm.format(1)}>", f"<sip:b@h;{fcm.format(2)}>") == [
