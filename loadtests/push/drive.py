@@ -5,6 +5,7 @@ All of it happens here, so the figure is the sum of the node that queues and the
 
 import argparse
 import asyncio
+import gc
 import json
 import time
 import uuid
@@ -32,6 +33,8 @@ async def drive(plan: dict) -> None:
     await service.start()
     while "" in service.status()["dispatchers"].values():  # noqa: ASYNC110
         await asyncio.sleep(0.05)
+    gc.freeze()  # as a node does
+    gc.set_threshold(300_000)
     for rate in plan["rates"]:
         await run(service, plan["app"], rate, 1.0)  # connections and tokens
         count = int(rate * plan["seconds"])
