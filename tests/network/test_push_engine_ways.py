@@ -7,9 +7,11 @@ import base64
 import contextlib
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pycurl
 import pytest
 import trustme
 import uvloop
@@ -241,3 +243,30 @@ def test_both_loops_carry_it(run: object, tmp_path: Path) -> None:
         return responses
 
     assert run(talk()) == [HttpResponse(200)] * 300  # type: ignore[operator]
+
+
+class SlowToClose(pycurl.CurlMulti):  # type: ignore[misc]
+    """As when libcurl waits for a name server that does not answer."""
+
+    def close(self) -> None:
+        time.sleep(1.5)
+        super().close()
+
+
+async def test_names_that_are_still_looked_up_hold_neither_the_loop_nor_the_end_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pycurl, "CurlMulti", SlowToClose)
+    loop = asyncio.get_running_loop()
+    engine = Engine()
+    async with H2Server(tmp_path) as server:
+        assert (await ask(engine, server.url + "/", Connection(server.ca))).status == 200
+        began = loop.time()
+        closing = asyncio.create_task(engine.close())
+        await asyncio.sleep(0.05)
+        assert loop.time() - began < 0.5
+        await closing
+        assert loop.time() - began < 1.4
+        async with asyncio.timeout(5):
+            while server.open:
+                await asyncio.sleep(0.01)

@@ -14,6 +14,7 @@ from cluster.push.http.target import origin
 from cluster.push.http.transfer import IDLE
 
 SERVERS = 256  # at a time; an idle one makes room for another
+CLOSING = 1.0  # s that the end of connections is waited for
 SWEEP = 10.0  # s between two looks for pools that are no longer needed
 
 Key = tuple[str, Connection]
@@ -45,7 +46,7 @@ class Engine:
         pool.send(request, done)
 
     async def close(self) -> None:
-        """Requests that are under way end with status 0 and the error "closed"."""
+        """Requests that are under way end with status 0 and the error "closed", before the first await."""
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
@@ -54,6 +55,7 @@ class Engine:
         self._retired.clear()
         for pool in pools:
             pool.close()
+        await asyncio.gather(*(pool.closed(CLOSING) for pool in pools))
 
     def _pool(self, key: Key, loop: asyncio.AbstractEventLoop) -> Pool | None:
         pool = self._pools.get(key)

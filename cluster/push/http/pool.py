@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import threading
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -54,6 +56,7 @@ class Pool:
         self._http1 = self._version_known = False
         self._alone: asyncio.TimerHandle | None = None
         self._closed = False
+        self._ended = asyncio.Event()
         self._free: list[Transfer] = []
         self._busy: dict[pycurl.Curl, tuple[Transfer, float]] = {}
         self._waiting: deque[Waiting] = deque()
@@ -112,9 +115,22 @@ class Pool:
         self._free.clear()
         while self._waiting:
             self._give(self._waiting.popleft()[1], HttpResponse(0, error=reason, unprocessed=True))
-        self._multi.close()
         for fd in list(self._watched):
             self._watch(pycurl.POLL_REMOVE, fd, None, None)
+        # libcurl waits here for the names that it is still looking up, which takes as long as the DNS wants
+        threading.Thread(target=self._end_connections, name="push-close", daemon=True).start()
+
+    async def closed(self, seconds: float) -> None:
+        """Waits for the end of its connections after `close`, so long at most."""
+        try:
+            await asyncio.wait_for(self._ended.wait(), seconds)
+        except TimeoutError:
+            pass
+
+    def _end_connections(self) -> None:
+        self._multi.close()
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self._ended.set)
 
     def _may_begin(self) -> bool:
         return len(self._busy) < (1 if self._fresh else self._concurrency)
@@ -174,7 +190,9 @@ class Pool:
     # -- libcurl asks
 
     def _watch(self, what: int, fd: int, _multi: object, _data: object) -> None:
-        before = self._watched.get(fd, 0)
+        if self._closed and what != pycurl.POLL_REMOVE:
+            return
+        before = self._watched.get(fd, 0)  # after `close` nothing: another thread may ask then
         wanted = 0 if what == pycurl.POLL_REMOVE else what
         if wanted & pycurl.POLL_IN and not before & pycurl.POLL_IN:
             self._loop.add_reader(fd, partial(self._act, fd, _READ))
