@@ -58,13 +58,13 @@ def contact(pushed: StandInProcess, token: str) -> str:
     return f"contact_uri_parameters={FCM if pushed.kind == 'fcm' else VOIP}{token}"
 
 
-def called(pushed: StandInProcess, token: str, caller: str) -> None:
-    """Waits for the push of a call and looks at what it says."""
-    push = pushed.wait_push()[-1]
+def called(pushed: StandInProcess, number: int, token: str, caller: str) -> None:
+    """Waits for push `number` of the stand-in, that of a call, and looks at what it says."""
+    push = pushed.wait_push(number)[-1]
     assert push["token"] == token
     payload = push["payload"]
     if pushed.kind == "fcm":
-        data = payload["message"]["data"]
+        data = payload["message"]["android"]["data"]
         assert payload["message"]["android"]["priority"].lower() == "high"
         assert data["from-uri"] == caller and data["loc-key"] == "IC_MSG"
     else:
@@ -86,8 +86,9 @@ def test_an_app_that_was_killed_rings_at_the_other_node(
         bob.registered()
         bob.signal(signal.SIGKILL)
         bob.wait_end()
+        number = len(pushed.pushes()) + 1
         alice.call(bob.uri)
-        called(pushed, token, alice.uri)
+        called(pushed, number, token, alice.uri)
         back = Linphone(tmp_path, user, "tls", cluster.a.address("tls"), ca=cluster.a.ca, extra=extra)
         back.registered()
         assert alice.uri in back.wait_incoming()
@@ -118,8 +119,9 @@ def test_an_app_frozen_on_an_open_connection_is_woken(
         alice.registered()
         bob.registered()
         bob.signal(signal.SIGSTOP)
+        number = len(pushed.pushes()) + 1
         alice.call(bob.uri)
-        called(pushed, token, alice.uri)
+        called(pushed, number, token, alice.uri)
         bob.signal(signal.SIGCONT)
         bob.wait_incoming()
         alice.wait_ringing()
