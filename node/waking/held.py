@@ -185,6 +185,7 @@ class Held:
                 return
             if living > now_ms and self.wait.only(binding):
                 self._registered(binding, now)
+                self._refused(binding, now)
 
     def _registered(self, binding: Binding, now: float) -> None:
         device = device_of(binding)
@@ -203,6 +204,16 @@ class Held:
                 self._ask(binding, now)
             elif binding.registered_at > self._known(branch).registered_at:
                 branch.again(self.waker.target(binding))
+
+    def _refused(self, binding: Binding, now: float) -> None:
+        """The provider may have said that the phone's token is dead: then nobody will come."""
+        alert = self._alerts.get(device_of(binding))
+        if alert is None or alert.lost or not alert.queued or alert.binding.key != binding.key:
+            return
+        if alert.decision.token not in binding.prid:
+            alert.lost = True
+            self.note(binding, "the provider refused its push token: it is not waited for")
+            self.lost(now)
 
     def _ring_and_cancel(self, device: str, binding: Binding, now: float) -> None:
         alert, branch = self._alerts.get(device), self._branches.get(device)

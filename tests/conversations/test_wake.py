@@ -878,3 +878,26 @@ async def test_a_connection_that_breaks_under_a_request_of_another_node_is_told_
         == nothing
         """
     )
+
+
+async def test_a_token_that_is_refused_while_the_call_waits_ends_the_wait(fcm: Playbook) -> None:
+    await fcm.run(
+        """
+        >> alice INVITE sip:bob@example.org
+        << alice 100
+        << push data call
+        << alice 110
+        """
+    )
+    record = fcm.locations.records["bob@example.org"]
+    dead = msgspec.structs.replace(record.bindings[0], prid="fcm:proj:-")
+    fcm.locations.records["bob@example.org"] = msgspec.structs.replace(record, bindings=(dead,))
+    fcm.locations.publish("bob@example.org")
+    await fcm.run(
+        """
+        .. 0.01
+        << push withdrawn
+        << alice 480
+        == nothing
+        """
+    )
