@@ -60,7 +60,9 @@ def check_headers(headers: dict[str, str], topic: str) -> None:
     kind = headers.get("apns-push-type", "voip" if topic.endswith(".voip") else "alert")
     if kind not in TYPES:
         raise refuse(400, "InvalidPushType")
-    if topic.endswith(".voip") != (kind == "voip"):
+    if topic.endswith(".voip") and kind != "voip":
+        raise refuse(400, "InvalidPushType")  # as pr0ger/pyapns2 issue 87 saw it
+    if kind == "voip" and not topic.endswith(".voip"):
         raise refuse(400, "TopicDisallowed")
     priority = headers.get("apns-priority", "10")
     if priority not in ("1", "5", "10") or (kind == "background" and priority == "10"):
