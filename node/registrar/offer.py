@@ -1,6 +1,7 @@
 """Push services in REGISTER and its answer (RFC 8599 4 and 5).
 
-A Contact with pn-provider and pn-prid registers a push address: 555 if that service is not set up here.
+A Contact with pn-provider and pn-prid registers a push address: 555 if other services are set up here, and
+that one is not; where there is none at all it counts as any phone.
 With pn-provider alone it asks which services there are. The 200 tells in Feature-Caps what can be used: the
 service, the VAPID key of Web Push, how long before its end an app should renew its registration by itself
 (+sip.pnsreg), and the reference that wakes the app within a dialog (+sip.pnspurr). Where a proxy before us
@@ -40,24 +41,30 @@ class PushOffer:
         self._purr = purr
         self._ahead = max(LEAST_AHEAD, int(settings.wakeup_before) + EARLIER)
 
-    def check(self, wanted: Sequence[Wanted]) -> None:
-        """Raises Refused 555 for a push service that cannot be used."""
-        for contact in wanted:
-            provider = contact.push.get("pn-provider", "")
-            if not (provider and contact.push.get("pn-prid") and contact.ttl):
-                continue
-            app = app_of(provider, contact.push.get("pn-param", ""))
-            if not _NAME.fullmatch(provider) or self._catalogue.supports(provider, app):
-                raise Refused(555, "Push Notification Service Not Supported")
-
-    def lines(self, aor: str, wanted: Sequence[Wanted], others: frozenset[str] = frozenset()) -> bytes:
-        """Feature-Caps of the 200, after `check`; without the services that `others` have told of."""
-        lines = []
+    def check(self, wanted: Sequence[Wanted]) -> list[Wanted]:
+        """Those that are to be told what there is. Raises Refused 555 for a push service that cannot be used;
+        but a node that has none at all lets everybody register, and promises nothing."""
+        told = []
         for contact in wanted:
             provider = contact.push.get("pn-provider")
             if provider is None or not contact.ttl:
                 continue
-            for name, vapid in self._services(provider, bool(contact.push.get("pn-prid"))):
+            if not provider or not contact.push.get("pn-prid") or self._can(provider, contact):
+                told.append(contact)
+            elif self._catalogue.offers():
+                raise Refused(555, "Push Notification Service Not Supported")
+        return told
+
+    def _can(self, provider: str, contact: Wanted) -> bool:
+        app = app_of(provider, contact.push.get("pn-param", ""))
+        return bool(_NAME.fullmatch(provider)) and not self._catalogue.supports(provider, app)
+
+    def lines(self, aor: str, told: Sequence[Wanted], others: frozenset[str] = frozenset()) -> bytes:
+        """Feature-Caps of the 200 for what `check` left; without the services that `others` have told of."""
+        lines = []
+        for contact in told:
+            asked = contact.push["pn-provider"]
+            for name, vapid in self._services(asked, bool(contact.push.get("pn-prid"))):
                 if name not in others:
                     lines.append(self._line(aor, contact, name, vapid))
         return "".join(dict.fromkeys(lines)).encode()

@@ -133,8 +133,7 @@ class Registrar:
                 contact.leave_waking()
         if self._offer is None:
             return b""
-        self._offer.check(wanted)
-        return self._offer.lines(aor, wanted, others)
+        return self._offer.lines(aor, self._offer.check(wanted), others)
 
     def _change(self, asked: Asked) -> Verdict | Awaitable[Verdict]:
         """Where pushes are scheduled it matters what was there before: which of them to take back."""

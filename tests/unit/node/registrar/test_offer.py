@@ -57,8 +57,7 @@ def answer(*contacts: str, expires: int = 7200, purr: Purr | None = PURR, rows=(
     wanted = read_contacts(asked, RegistrarSettings())
     assert wanted
     offer = PushOffer(Shelf(), purr, WakingSettings(**waking))
-    offer.check(wanted)
-    lines = offer.lines(AOR, wanted, left_to_others(asked)).decode().split("\r\n")
+    lines = offer.lines(AOR, offer.check(wanted), left_to_others(asked)).decode().split("\r\n")
     assert lines.pop() == ""
     return lines
 
@@ -106,6 +105,12 @@ def test_what_cannot_be_used_is_refused(push):
 )
 def test_what_is_never_refused_and_told_nothing(contact):
     assert answer(contact) == []
+
+
+def test_a_node_without_any_service_lets_everybody_register_and_promises_nothing(monkeypatch):
+    monkeypatch.setattr(Shelf, "offers", lambda _: ())
+    assert answer("<sip:alice@h;pn-provider=acme;pn-prid=1;pn-purr>;+sip.pnsreg") == []
+    assert answer("<sip:alice@h;pn-provider>") == []
 
 
 def test_a_service_that_only_a_webhook_serves_is_confirmed():
