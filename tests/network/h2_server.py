@@ -68,7 +68,9 @@ class H2Server:
     http2: bool = True
     client_ca: str = ""
     streams: int = STREAMS
-    streams_later: int = 0  # allowed after the first answer, if not 0
+    streams_later: int = (
+        0  # allowed after the first answer, if not 0; before it more than `streams` are refused
+    )
     seen: list[Seen] = field(default_factory=list)
     record: bool = True
     opened: int = 0
@@ -125,6 +127,7 @@ class _Link(asyncio.Protocol):
         self.buffer = b""
         self.subject = ""
         self.over = self.answered = False
+        self.taken = 0
         self.last = 1 << 31  # streams above this one are not read
         self.transport: asyncio.Transport
 
@@ -186,6 +189,9 @@ class _Link(asyncio.Protocol):
         if self.server.record:
             self.server.seen.append(seen)
         reply = self.server.script(seen)
+        self.taken += 1
+        if self.server.streams_later and not self.answered and self.taken > self.server.streams:
+            reply = Reply(fault="refused")
         if reply.delay:
             asyncio.get_running_loop().call_later(reply.delay, self.later, stream, reply)
         else:
