@@ -98,9 +98,9 @@ class ApnsStandIn(StandIn):
         reply = Reply(200, (("apns-id", told), ("apns-unique-id", str(uuid4()))))
         return record, reply
 
-    def failure(self, status: int, reason: str, where: str) -> tuple[Reply, str]:
+    def failure(self, request: Request, status: int, reason: str, where: str) -> tuple[Reply, str]:
         word = reason or FIRST.get(status, "InternalServerError")
-        headers = (("apns-id", str(uuid4()).upper()),)
+        headers = (("apns-id", request.headers.get("apns-id", "") or str(uuid4()).upper()),)
         return Reply.json(status, {"reason": word}, headers), word
 
     def _check(self, request: Request, headers: dict[str, str]) -> Any:

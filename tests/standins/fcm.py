@@ -156,7 +156,7 @@ class FcmStandIn(StandIn):
         name = f"projects/{self.project}/messages/0:{time.time_ns() // 1000}%{uuid4().hex[:16]}"
         return Record(token, {}, payload, 200, id=name), Reply.json(200, {"name": name})
 
-    def failure(self, status: int, reason: str, where: str) -> tuple[Reply, str]:
+    def failure(self, request: Request, status: int, reason: str, where: str) -> tuple[Reply, str]:
         if where == "token":
             code = reason or ("invalid_grant" if status < 500 else "internal_failure")
             return Reply.json(status, {"error": code, "error_description": code}), code

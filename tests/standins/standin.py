@@ -63,7 +63,7 @@ class StandIn:
         """Of the phone, from a request that may be wrong in every respect."""
         return request.path.partition("?")[0].rpartition("/")[2]
 
-    def failure(self, status: int, reason: str, where: str) -> tuple[Reply, str]:
+    def failure(self, request: Request, status: int, reason: str, where: str) -> tuple[Reply, str]:
         """The vendor's body for a status, and its word for it; `reason` if it is given."""
         return Reply(status, body=reason.encode()), reason or str(status)
 
@@ -231,7 +231,7 @@ class StandIn:
 
     def _failed(self, request: Request, where: str, fault: Fault) -> Reply:
         status = int(fault.get("status", 503))
-        reply, reason = self.failure(status, str(fault.get("reason", "")), where)
+        reply, reason = self.failure(request, status, str(fault.get("reason", "")), where)
         if fault.get("retry_after", "") != "":
             reply.headers += (("retry-after", str(fault.get("retry_after"))),)
         if where == "push":

@@ -88,7 +88,7 @@ class WebPushStandIn(StandIn):
         reply = Reply(201, (location, ("ttl", headers["ttl"])))
         return Record(endpoint, headers, _decrypted(request.body, *browser, reply), 201, id=told), reply
 
-    def failure(self, status: int, reason: str, where: str) -> tuple[Reply, str]:
+    def failure(self, request: Request, status: int, reason: str, where: str) -> tuple[Reply, str]:
         refused = _refuse(status, reason or f"status {status}")
         return refused.reply, refused.reason
 

@@ -113,7 +113,7 @@ class WnsStandIn(StandIn):
             reply.headers += (("x-wns-deviceconnectionstatus", "connected"),)
         return Record(channel, headers, payload, 200, self.became, id=told), reply
 
-    def failure(self, status: int, reason: str, where: str) -> tuple[Reply, str]:
+    def failure(self, request: Request, status: int, reason: str, where: str) -> tuple[Reply, str]:
         if where == "token":
             code = reason or "server_error"
             return _oauth(code, code, status), code
