@@ -66,6 +66,11 @@ class Members:
     def gateway(self) -> Gateway:
         return self._gateway
 
+    @property
+    def etcd_prefix(self) -> str:
+        """What every key of this cluster begins with."""
+        return self._settings.prefix
+
     def state(self, name: str, epoch: str) -> Literal["alive", "dead", "unknown"]:
         """Of one incarnation of a node. "dead" only if it was seen to vanish, or another has its place."""
         member = self.snapshot.get(name)

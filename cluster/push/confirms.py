@@ -1,7 +1,7 @@
 """Takes what is done out of the queue: one script a partition for all that ends within `LINGER` seconds.
 
-Nobody waits for it, and each message to Redis costs more than what it says; should this node die meanwhile, what
-was sent in these milliseconds is sent again.
+Nobody waits for it, and each message to Redis costs more than what it says. Should this node die meanwhile,
+what was sent in these milliseconds is sent again.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from cluster.errors import StoreUnavailable
 from cluster.events import Emit, silent
@@ -21,21 +21,21 @@ from cluster.push.dispatcher import Dispatcher
 from cluster.push.election import Election
 from cluster.push.events import DispatcherElected, DispatcherResigned, PushFailed, PushSent
 from cluster.push.feed import Feed, Item
+from cluster.push.http.engine import Engine
 from cluster.push.outcomes import LastPush, Outcomes
 from cluster.push.partition import PARTITIONS, partition_of
 from cluster.push.pokes import Pokes
+from cluster.push.providers.catalogue import Catalogue
 from cluster.push.providers.provider import Answer
 from cluster.push.push import Push
 from cluster.push.queue import Queue, sentence
+from cluster.push.sender import Sender as RealSender
 from cluster.push.settings import ProviderSettings
 from cluster.push.term import Term
 from cluster.push.watch import Watch
 from cluster.redis.address import options_of, parse_url
 from cluster.redis.connection import Connection
 from cluster.settings import RedisSettings
-
-if TYPE_CHECKING:
-    from cluster.push.providers.catalogue import Catalogue
 
 TICK, TEND = 0.1, 1.0  # s
 _PATIENCE = 1.5  # s in which a push is submitted again where Redis did not answer
@@ -77,7 +77,7 @@ class PushService:
         push = settings.push
         self._sender = sender
         self._close_sender: Callable[[], Awaitable[None]] | None = None
-        self.catalogue: Catalogue = catalogue or _catalogue(settings)
+        self.catalogue: Catalogue = catalogue or Catalogue(settings)
         store = locations.store
         self._queue = Queue(store, redis.prefix, push.max_queue_size)
         self._outcomes = Outcomes(store, redis.prefix, locations.cache, locations.now_ms, emit)
@@ -86,7 +86,7 @@ class PushService:
         self._pokes = Pokes(options, self._queue.channels, self._poked)
         self._election = Election(
             members.gateway,
-            members._settings.prefix,
+            members.etcd_prefix,
             name,
             push.lease_ttl,
             self._elected,
@@ -346,20 +346,11 @@ def lane_of(push: Push) -> str:
     return f"{push.provider} {push.app}"
 
 
-def _catalogue(settings: ProviderSettings) -> Catalogue:
-    from cluster.push.providers.catalogue import Catalogue
-
-    return Catalogue(settings)
-
-
 def _sender(
     settings: ProviderSettings, catalogue: Catalogue, service: PushService
 ) -> tuple[Sender, Callable[[], Awaitable[None]]]:
     """The real one, and how its engine is closed."""
-    from cluster.push.http.engine import Engine
-    from cluster.push.sender import Sender as RealSender
-
-    engine = Engine()
+    engine = Engine(max(200, settings.push.lane_concurrency))
     made = RealSender(engine, catalogue.providers, settings.push, service._emit, now_ms=service.now_ms)
     return made, engine.close
 

@@ -42,8 +42,9 @@ class PushOffer:
         self._ahead = max(LEAST_AHEAD, int(settings.wakeup_before) + EARLIER)
 
     def check(self, wanted: Sequence[Wanted]) -> list[Wanted]:
-        """Those that are to be told what there is. Raises Refused 555 for a push service that cannot be used;
-        but a node that has none at all lets everybody register, and promises nothing."""
+        """Those that are to be told what there is. Raises Refused 555 for a push service that is not set up;
+        but a node that has none at all lets everybody register, and promises nothing. So does one whose
+        credentials for the app are broken: phones are to be there when they have been mended."""
         told = []
         for contact in wanted:
             provider = contact.push.get("pn-provider")
@@ -51,13 +52,16 @@ class PushOffer:
                 continue
             if not provider or not contact.push.get("pn-prid") or self._can(provider, contact):
                 told.append(contact)
-            elif self._catalogue.offers():
+            elif self._catalogue.offers() and not self._configured(provider, contact):
                 raise Refused(555, "Push Notification Service Not Supported")
         return told
 
     def _can(self, provider: str, contact: Wanted) -> bool:
         app = app_of(provider, contact.push.get("pn-param", ""))
         return bool(_NAME.fullmatch(provider)) and not self._catalogue.supports(provider, app)
+
+    def _configured(self, provider: str, contact: Wanted) -> bool:
+        return self._catalogue.configured(provider, app_of(provider, contact.push.get("pn-param", "")))
 
     def lines(self, aor: str, told: Sequence[Wanted], others: frozenset[str] = frozenset()) -> bytes:
         """Feature-Caps of the 200 for what `check` left; without the services that `others` have told of."""

@@ -49,6 +49,9 @@ class Catalogue(Protocol):
     def supports(self, provider: str, app: str) -> str:
         """Empty if pushes for that app can be sent; else why not, with the remedy."""
 
+    def configured(self, provider: str, app: str) -> bool:
+        """Whether that app is set up, though its credentials may be broken just now."""
+
     def offers(self) -> Sequence[Offered]:
         """What is told to phones that ask (RFC 8599 4.1.1)."""
 

@@ -201,13 +201,17 @@ class Pushes:
         self._playbook = playbook
         self.catalogue = self
         self.unsupported: dict[str, str] = {}  # provider -> why not
+        self.broken: set[str] = set()  # providers that are set up, and whose keys cannot be read
         self.problem = ""  # why nothing can be queued
         self.sent: list = []
         self.scheduled: dict = {}
         self.known: dict = {}  # what `last` answers
 
     def supports(self, provider: str, app: str) -> str:
-        return self.unsupported.get(provider, "")
+        return self.unsupported.get(provider, "key cannot be read" if provider in self.broken else "")
+
+    def configured(self, provider: str, app: str) -> bool:
+        return provider not in self.unsupported
 
     def offers(self):
         return (Offer("apns"), Offer("fcm"), Offer("webpush", "BNbN3OiAT"))
@@ -461,8 +465,9 @@ class Playbook:
         expected = f"SIP/2.0 {rest}" if rest.split()[0].isdigit() else rest
         assert first.startswith(expected), f"{line!r} should leave, but:\n{text}\nthen:\n{self.shown()}"
         for row in extra:
-            if row.startswith("!"):
-                assert not re.search(f"(?m)^{re.escape(row[1:])}", text), f"{row!r} must not be in:\n{text}"
+            if row.startswith("!"):  # `!Route` by its beginning, `!~To: .*;tag` by a regular expression
+                pattern = row[2:] if row[1] == "~" else re.escape(row[1:])
+                assert not re.search(f"(?m)^{pattern}", text), f"{row!r} must not be in:\n{text}"
             else:
                 assert f"\r\n{row}" in text, f"{row!r} is not in:\n{text}"
         if peer == "push":

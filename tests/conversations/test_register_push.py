@@ -273,3 +273,14 @@ async def test_a_short_registration_is_renewed_at_half_its_life(node: Playbook) 
 async def test_which_token_renews(node: Playbook, params: str, expected: list[tuple[str, str]]) -> None:
     await node.run(asked(params) + "        << bob 200\n")
     assert [(kind, token) for _, kind, token in planned(node)] == expected
+
+
+async def test_phones_of_an_app_whose_key_is_broken_stay_registered(node: Playbook) -> None:
+    node.push.broken.add("fcm")
+    await node.run(
+        asked(FCM)
+        + """
+        << bob 200
+            !Feature-Caps
+        """
+    )

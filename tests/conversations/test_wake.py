@@ -69,7 +69,7 @@ async def test_an_android_phone_is_pushed_and_rings_after_it_registered(fcm: Pla
             provider: fcm proj
             from:  sip:alice@example.org
         << alice 110 Push sent
-            !To: .*;tag
+            !~To: .*;tag
         == nothing
         """
         + registers(fcm, "bobnew", FCM)
@@ -208,7 +208,7 @@ async def test_an_alert_phone_makes_the_caller_hear_180_and_is_told_what_it_miss
         << push alert call rtok
         << alice 110
         << alice 180
-            !To: .*;tag
+            !~To: .*;tag
         .. 5
         << push alert call rtok
         .. 5

@@ -270,3 +270,22 @@ async def test_names_that_are_still_looked_up_hold_neither_the_loop_nor_the_end_
         async with asyncio.timeout(5):
             while server.open:
                 await asyncio.sleep(0.01)
+
+
+async def test_a_name_that_resolves_to_a_private_address_is_not_connected_to(tmp_path: Path) -> None:
+    """A subscription may name a host whose address changes between the look at it and the connection."""
+    async with asyncio.timeout(20):
+        server = socket.create_server(("127.0.0.1", 0))
+        server.setblocking(False)
+        engine = Engine()
+        port = server.getsockname()[1]
+        try:
+            response = await ask(engine, f"https://localhost:{port}/", Connection(public=True))
+            assert response.status == 0 and response.unprocessed
+            with pytest.raises(BlockingIOError):
+                server.accept()
+            await ask(engine, f"https://localhost:{port}/", Connection(), timeout=0.5)
+            server.accept()[0].close()
+        finally:
+            await engine.close()
+            server.close()

@@ -9,6 +9,7 @@ from typing import Any
 import pycurl
 
 from cluster.push.http.message import Connection, Done, HttpRequest, HttpResponse
+from cluster.push.http.public import open_public
 from cluster.push.http.target import Proxy, system_ca
 
 LARGEST_BODY = 65_536  # bytes; the rest of an answer is not read
@@ -41,6 +42,8 @@ class Transfer:
         self.easy = pycurl.Curl()
         self._connecting = connecting
         self._set(_fixed(connection))
+        if connection.public and not connection.proxy:
+            self.easy.setopt(pycurl.OPENSOCKETFUNCTION, open_public)
         self.easy.setopt(pycurl.SOCKOPTFUNCTION, self._on_socket)
         self.easy.setopt(pycurl.HEADERFUNCTION, self._lines.append)  # None stands for: all taken
         self.easy.setopt(pycurl.WRITEFUNCTION, self._write)

@@ -81,6 +81,17 @@ class Catalogue:
             "webpush; [webhook] url takes all others"
         )
 
+    def configured(self, provider: str, app: str) -> bool:
+        """Whether the operator has set this app up, though its credentials may be broken just now."""
+        serving = self.of(provider)
+        if serving is None or not self._settings.push.enabled:
+            return False
+        if isinstance(serving, Apns | Fcm | Wns) and app in serving.apps:
+            return True
+        if serving is self._web_push:
+            return bool(self._settings.webpush.key)
+        return not serving.supports(provider, app)
+
     def offers(self) -> tuple[Offer, ...]:
         """The services by which at least one app can be reached now."""
         if not self._settings.push.enabled:

@@ -8,10 +8,10 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
+from cluster.push.http.public import reachable
 from cluster.push.providers.provider import Unsendable
 
 LONGEST = 4096
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _LOCAL = (".localhost", ".local", ".internal", ".lan", ".home.arpa", ".intranet", ".corp", ".home")
 
 
@@ -68,17 +68,6 @@ def public(host: str) -> bool:
     if "." not in host or last.isdigit() or last.startswith("0x"):
         return False  # "localhost", and the many ways to write 127.0.0.1
     return not f".{host}".endswith(_LOCAL)
-
-
-def reachable(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    """Whether an address is one of the Internet, whatever it is wrapped in."""
-    if isinstance(address, ipaddress.IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour
-        if inner is None and address in _NAT64:
-            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-        if inner is not None:
-            return reachable(inner)
-    return address.is_global and not address.is_multicast
 
 
 def _ends(host: str, end: str) -> bool:

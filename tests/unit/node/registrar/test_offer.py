@@ -33,6 +33,9 @@ class Shelf:
     def supports(self, provider: str, app: str) -> str:
         return "" if (provider, app) in APPS else "no such app"
 
+    def configured(self, provider: str, app: str) -> bool:
+        return (provider, app) in APPS
+
     def offers(self) -> tuple[Offer, ...]:
         return Offer("apns"), Offer("fcm"), Offer("webpush", "BNbN3OiAT")
 
