@@ -6,9 +6,9 @@ All of it happens here, so the figure is the sum of the node that queues and the
 import argparse
 import asyncio
 import gc
+import itertools
 import json
 import time
-import uuid
 from pathlib import Path
 
 import msgspec
@@ -19,6 +19,8 @@ from cluster.push.push import Push
 from cluster.push.service import PushService
 from cluster.push.settings import ProviderSettings
 from cluster.settings import EtcdSettings, RedisSettings
+
+_numbers = itertools.count(1)
 
 
 async def drive(plan: dict) -> None:
@@ -59,12 +61,13 @@ async def run(service: PushService, app: str, rate: int, seconds: float) -> None
     while (elapsed := time.monotonic() - start) < seconds or done < rate * seconds:
         now = service.now_ms()
         for _ in range(min(int(elapsed * rate), int(rate * seconds)) - done):
-            token = uuid.uuid4().hex * 2
+            number = next(_numbers)
+            token = f"{number:064x}"
             push = Push(
-                id=str(uuid.uuid4()), provider="apns", app=app, token=token, kind="voip", event="call",
-                created_at=now, expires_at=now + 90_000, aor=f"{token[:8]}@example.org", device="<urn:1>",
+                id=f"{number:08x}-0000-4000-8000-000000000000", provider="apns", app=app, token=token,
+                kind="voip", event="call", created_at=now, expires_at=now + 90_000, aor=f"{number}@example.org", device="<urn:1>",
                 call_id=token, from_uri="sip:alice@example.org", from_name="Alice", loc_key="IC_MSG",
-                loc_args=("Alice",), collapse=token[:32],
+                loc_args=("Alice",), collapse=token[32:],
             )  # fmt: skip
             service.send(push, lambda problem: None)
             done += 1
