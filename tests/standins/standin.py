@@ -14,6 +14,7 @@ from typing import Any, Self
 from tests.standins.authority import Authority
 from tests.standins.exchange import Record, Refused, Reply, Request
 from tests.standins.faults import Fault, Faults
+from tests.standins.greeting import Greeting
 from tests.standins.link import Link
 
 Options = dict[str, dict[str, Any]]
@@ -164,9 +165,10 @@ class StandIn:
             task.add_done_callback(self._greeting.discard)
 
     async def _greet(self, connection: socket.socket) -> None:
+        greeting: Any = Greeting(self._context, connection)
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: Link(self), connection, ssl=self._context, ssl_handshake_timeout=10
+                lambda: Link(self), connection, ssl=greeting, ssl_handshake_timeout=10
             )
         except (OSError, asyncio.CancelledError):
             connection.close()  # no TLS, or a certificate that is none of ours
