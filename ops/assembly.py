@@ -17,11 +17,12 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cluster.errors import BadAddress, NameTaken
 from cluster.location.service import LocationService
 from cluster.membership import Member, Members
+from cluster.push.service import PushService
 from node.proxy import Proxy
 from node.registrar.static import StaticFile
 from node.resolve.dns import SystemDns
@@ -43,9 +44,6 @@ from ops.static_registrations import StaticRegistrations
 from ops.status import counts, members_shown, push_shown
 from ops.version import version
 
-if TYPE_CHECKING:
-    from cluster.push.service import PushService
-
 ETCD_PATIENCE = 5.0  # s that a start waits for etcd
 
 log = logging.getLogger("clarion.node")
@@ -65,7 +63,7 @@ class Node:
         dns: SystemDns,
         events: EventLog,
         children: Sequence[Child] = (),
-        push: "PushService | None" = None,
+        push: PushService | None = None,
     ) -> None:
         self.settings = settings
         self.epoch = epoch
@@ -220,7 +218,9 @@ async def build(
     key = await flow_token_key(locations, folder)
     tokens = FlowTokens(name, [key], epoch)
     dns = SystemDns(settings.transport.dns_servers)
-    push = _push_service(settings, locations, members, events) if settings.push.enabled else None
+    push = None
+    if settings.push.enabled:
+        push = PushService(settings.providers(), settings.redis, locations, members, events.emit, name)
     proxy = Proxy(
         room,
         name=name,
@@ -237,25 +237,6 @@ async def build(
     receiver = tap(proxy) if tap is not None else proxy
     transports = Transports(loop, room, receiver, tls, _internal_peers(members))
     return Node(settings, epoch, locations, members, proxy, transports, dns, events, children, push)
-
-
-def _push_service(
-    settings: Settings, locations: LocationService, members: Members, events: EventLog
-) -> "PushService | None":
-    try:
-        import cluster.push.sender  # noqa: F401
-        from cluster.push.service import PushService
-
-        return PushService(
-            settings.providers(),
-            settings.redis,
-            locations,
-            members,
-            events.emit,
-            settings.node.name,
-        )
-    except ImportError:
-        return None
 
 
 def _locator(settings: Settings, dns: SystemDns) -> Locator:

@@ -1,16 +1,14 @@
 """The counts of a running node, as the admin socket shows them."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cluster.location.service import LocationService
 from cluster.membership import Members
+from cluster.push.service import PushService
 from node.proxy import Proxy
 from node.transport.transports import Transports
 from ops.child import Child
-
-if TYPE_CHECKING:
-    from cluster.push.service import PushService
 
 
 def counts(
@@ -49,6 +47,6 @@ def members_shown(members: Members) -> list[dict[str, Any]]:
     ]
 
 
-def push_shown(push: "PushService | None") -> dict[str, Any]:
+def push_shown(push: PushService | None) -> dict[str, Any]:
     """The dispatchers by partition, lanes and counts of push dispatch; empty if it is off."""
     return push.status() if push is not None else {}

@@ -65,7 +65,8 @@ async def run(service: PushService, app: str, rate: int, seconds: float) -> None
             token = f"{number:064x}"
             push = Push(
                 id=f"{number:08x}-0000-4000-8000-000000000000", provider="apns", app=app, token=token,
-                kind="voip", event="call", created_at=now, expires_at=now + 90_000, aor=f"{number}@example.org", device="<urn:1>",
+                kind="voip", event="call", created_at=now, expires_at=now + 90_000,
+                aor=f"{number}@x.org", device="<urn:1>",
                 call_id=token, from_uri="sip:alice@example.org", from_name="Alice", loc_key="IC_MSG",
                 loc_args=("Alice",), collapse=token[32:],
             )  # fmt: skip
