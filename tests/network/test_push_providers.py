@@ -200,8 +200,8 @@ async def test_goaway_neither_loses_nor_doubles(service: StandIn, read: bool) ->
 
 @every
 async def test_a_broken_connection_is_tried_again(service: StandIn) -> None:
-    """Whether the push was read nobody can tell, so it may arrive twice, with the same id. On a connection that
-    has served before (for the access token) libcurl itself tries again, else the lane has to."""
+    """Whether the push was read nobody can tell, so it may arrive twice, with the same id. On a connection
+    that has served before (for the access token) libcurl itself tries again, else the lane has to."""
     served = service.kind in ("fcm", "wns")
     async with ours(service) as one:
         service.fault("reset", times=1, read=True)

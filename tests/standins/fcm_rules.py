@@ -59,7 +59,7 @@ def refuse(code: str, token: str = "", payload: Any = None) -> Refused:
 def invalid(field: str, message: str, token: str, payload: Any) -> Refused:
     """INVALID_ARGUMENT on account of one field."""
     violation = {"field": field, "description": message}
-    details = [
+    details: list[dict[str, Any]] = [
         {"@type": FCM_ERROR, "errorCode": "INVALID_ARGUMENT"},
         {"@type": BAD_REQUEST, "fieldViolations": [violation]},
     ]

@@ -33,9 +33,10 @@ class Verifier:
         known = self._known.get((name, text))
         if known is not None:
             return known
-        no = ("verify_exp", "verify_aud", "verify_iat", "verify_nbf", "verify_iss", "verify_sub")
+        names = ("verify_exp", "verify_aud", "verify_iat", "verify_nbf", "verify_iss", "verify_sub")
+        unread: Any = dict.fromkeys(names, False)
         try:
-            found = jwt.decode(text, key, algorithms=[self._algorithm], options=dict.fromkeys(no, False))
+            found = jwt.decode(text, key, algorithms=[self._algorithm], options=unread)
         except jwt.PyJWTError as error:
             raise TokenError(str(error)) from None
         if len(self._known) > 10_000:
