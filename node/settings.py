@@ -271,7 +271,7 @@ class WakingSettings(msgspec.Struct, kw_only=True, frozen=True):
     refresh_all: Annotated[
         bool,
         Meta(
-            description="Whether that is done for every app with a push address, not only with +sip.pnsreg."
+            description="Whether that is done for apps with Flexisip's older parameters (`pn-tok`) as well."
         ),
     ] = False
 

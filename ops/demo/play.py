@@ -105,7 +105,8 @@ class Stage:
         stack.callback(self.bob.cut)
         token = secrets.token_urlsafe(24)
         self.push.phones.add(token)
-        self.bob.push = f";pn-provider=fcm;pn-param={PROJECT};pn-prid={token}"
+        # awake, it has a second to answer before it is pushed; with its connection gone it is pushed at once
+        self.bob.push = f";pn-provider=fcm;pn-param={PROJECT};pn-prid={token};pn-timeout=1"
         await self._connect(self.alice, "node-1")
         await self._connect(self.bob, "node-2")
 
