@@ -9,6 +9,7 @@ from node.waking.decision import decide, event_of
 
 PUSH = {"pn-provider": "fcm", "pn-param": "4711", "pn-prid": "tok"}
 SETTINGS = WakingSettings()
+ONLY_VOIP = "its only push token is for calls (VoIP)"
 
 
 def binding(push: dict[str, str] | None = None, prid: str = "fcm:4711:tok") -> Binding:
@@ -41,7 +42,7 @@ def test_it_has_time_to_answer(own: str, after: float) -> None:
         ({}, "", "no push parameters"),
         (PUSH, "fcm:4711:-", "the provider refused its push token"),
         ({"pn-tok": "tok"}, "::tok", "no pn-provider beside its push token"),
-        (PUSH | {"pn-provider": "apns", "pn-param": "a.voip"}, "tok", "its only push token is for calls (VoIP)"),
+        (PUSH | {"pn-provider": "apns", "pn-param": "a.voip"}, "tok", ONLY_VOIP),
     ],
 )  # fmt: skip
 def test_what_is_missing_is_named_with_its_remedy(push: dict[str, str], prid: str, why: str) -> None:
