@@ -33,14 +33,15 @@ from node.transport.tls_context import tls_contexts
 from node.transport.token import FlowTokens
 from node.transport.transports import Transports
 from ops.child import Child
-from ops.credentials_watch import CredentialsWatch
+from ops.credentials_watch import credentials_watch
 from ops.device import device_shown
 from ops.errors import StartError
 from ops.event_log import EventLog
 from ops.registrations import LIMIT, bindings_shown
+from ops.rounds import Rounds
 from ops.secret import flow_token_key
 from ops.settings import Settings
-from ops.static_registrations import StaticRegistrations
+from ops.static_registrations import static_registrations
 from ops.status import counts, members_shown, push_shown
 from ops.version import version
 
@@ -78,8 +79,7 @@ class Node:
         self._events = events
         self._children = children
         self._started = time.time()
-        self._static: StaticRegistrations | None = None
-        self._credentials: CredentialsWatch | None = None
+        self._rounds: list[Rounds] = []  # over files that may change
 
     async def start(self) -> None:
         """Opens the listeners and joins. Raises StartError."""
@@ -94,25 +94,23 @@ class Node:
             raise StartError(f"[node] listen, internal: {error.args[-1]}") from None
         if self.push is not None:
             await self.push.start()
-            self._credentials = CredentialsWatch(self.push.catalogue, self._events.emit)
-            self._credentials.start()
+            self._rounds.append(credentials_watch(self.push.catalogue, self._events.emit))
         self.ready = True
         registrar = self.settings.registrar
         if registrar.static_file:
             file = StaticFile(
                 registrar.static_file, registrar.static_refresh, self.proxy.identity, self.locations
             )
-            self._static = StaticRegistrations(file, registrar.static_refresh)
-            self._static.start()
+            self._rounds.append(static_registrations(file, registrar.static_refresh))
+        for rounds in self._rounds:
+            rounds.start()
 
     def reload(self) -> None:
         """Reads again what may have changed on disk (SIGHUP)."""
-        if self._static is not None:
-            self._static.reload()
         if self.push is not None:
             self.push.reload()
-        if self._credentials is not None:
-            self._credentials.again()
+        for rounds in self._rounds:
+            rounds.again()
 
     async def drain(self, timeout: float) -> None:
         """Takes no new calls, tells the others so, and lets what runs end within `timeout` seconds."""
@@ -126,10 +124,8 @@ class Node:
     async def stop(self) -> None:
         """Removes the membership, then closes everything. Also after a start that failed."""
         self.ready = False
-        if self._static is not None:
-            await self._static.stop()
-        if self._credentials is not None:
-            await self._credentials.stop()
+        for rounds in self._rounds:
+            await rounds.stop()
         if self.push is not None:
             await self.push.close()
         await self.members.leave()

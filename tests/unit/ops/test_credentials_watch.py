@@ -6,8 +6,7 @@ import pytest
 
 from cluster.push.events import CredentialsExpire
 from cluster.push.providers.provider import Warned
-from ops import credentials_watch
-from ops.credentials_watch import CredentialsWatch
+from ops.credentials_watch import credentials_watch
 
 
 class Credentials:
@@ -27,7 +26,7 @@ async def looked(told: asyncio.Queue[CredentialsExpire]) -> str:
 
 async def test_it_looks_at_start_and_when_asked() -> None:
     told: asyncio.Queue[CredentialsExpire] = asyncio.Queue()
-    watch = CredentialsWatch(Credentials(), told.put_nowait)
+    watch = credentials_watch(Credentials(), told.put_nowait)
     watch.start()
     assert await looked(told) == "ends in 30 days"
     watch.again()
@@ -37,13 +36,13 @@ async def test_it_looks_at_start_and_when_asked() -> None:
 
 
 async def test_it_looks_again_after_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(credentials_watch, "DAY", 0.01)
+    monkeypatch.setattr("ops.credentials_watch.DAY", 0.01)
     told: asyncio.Queue[CredentialsExpire] = asyncio.Queue()
-    watch = CredentialsWatch(Credentials(), told.put_nowait)
+    watch = credentials_watch(Credentials(), told.put_nowait)
     watch.start()
     assert [await looked(told) for _ in range(2)] == ["ends in 30 days", "ends in 29 days"]
     await watch.stop()
 
 
 async def test_one_that_never_started_can_be_stopped() -> None:
-    await CredentialsWatch(Credentials(), print).stop()
+    await credentials_watch(Credentials(), print).stop()
