@@ -116,10 +116,26 @@ async def test_a_changed_client_certificate_is_used_without_restart(
 
 
 def refuse_one(listener: socket.socket, context: ssl.SSLContext) -> None:
-    """A handshake that fails, on a plain socket: asyncio's TLS would swallow the alert."""
+    """A handshake that fails, over memory: asyncio's TLS would swallow the alert, and a socket that is closed
+    with something unread resets the connection before the alert is heard."""
     connected, _ = listener.accept()
-    with connected, contextlib.suppress(OSError):
-        context.wrap_socket(connected, server_side=True)
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = context.wrap_bio(incoming, outgoing, server_side=True)
+    with connected:
+        connected.settimeout(5)
+        with contextlib.suppress(ssl.CertificateError, ssl.SSLError):
+            while True:
+                try:
+                    tls.do_handshake()
+                    break
+                except ssl.SSLWantReadError:
+                    connected.sendall(outgoing.read())
+                    incoming.write(connected.recv(65536))
+        connected.sendall(outgoing.read())
+        connected.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(OSError):
+            while connected.recv(65536):
+                pass
 
 
 async def test_a_server_that_refuses_our_certificate_is_told_as_such(engine: Engine, tmp_path: Path) -> None:
