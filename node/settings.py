@@ -248,9 +248,6 @@ class WakingSettings(msgspec.Struct, kw_only=True, frozen=True):
             "0 for one alert only. `pn-call-remote-push-interval` of its Contact goes first.",
         ),
     ] = 0.0
-    message_time_to_live: Annotated[
-        int, Meta(ge=0, le=2_419_200, description="Seconds that the push of a message may be delivered late.")
-    ] = 604_800
     display_from_uri: Annotated[
         bool, Meta(description="Whether pushes show the caller's URI instead of the name.")
     ] = False

@@ -58,7 +58,8 @@ class Alert:
         if self.state != PLANNED:
             return
         self.state = PUSHED
-        self.push = self._make(self.held.event, self.held.push_ttl)
+        self.held.listen()
+        self.push = self._make(self.held.event, max(1.0, self.held.ends - now))
         self.held.waker.pushes.send(self.push, self._queued)
 
     def answered(self, status: int, now: float) -> None:

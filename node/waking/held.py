@@ -41,8 +41,8 @@ class Held:
     """The wait of one response context."""
 
     __slots__ = (
-        "_alerts", "_branches", "_closed", "_late", "_outcome", "_reason", "_rings", "aor", "context", "ends",
-        "event", "started_ms", "ttl", "wait", "waker",
+        "_alerts", "_branches", "_closed", "_late", "_listening", "_outcome", "_reason", "_rings", "aor",
+        "context", "ends", "event", "started_ms", "ttl", "wait", "waker",
     )  # fmt: skip
 
     def __init__(
@@ -69,10 +69,9 @@ class Held:
         self._outcome = ""  # once it is over
         self._reason = b""
         self._closed = False
-        try:
-            waker.locations.subscribe(self.aor, self._heard)
-        except StoreUnavailable:
-            pass  # looking again finds it
+        self._listening = False
+        if waker.settings.fork_late:
+            self.listen()
         waker.timers.after(LOOK_AGAIN, now, self._look_again)
 
     # -- from the response context
@@ -139,10 +138,16 @@ class Held:
 
     # -- from the alerts
 
-    @property
-    def push_ttl(self) -> float:
-        """Seconds that a push may be delivered late: a call only while it waits."""
-        return self.waker.push_ttl(self.event, self.ttl)
+    def listen(self) -> None:
+        """Hear of registrations from now on, and look for those that were not heard. A phone that answers in
+        time costs none of this."""
+        if self._listening or self._closed:
+            return
+        self._listening = True
+        try:
+            self.waker.locations.subscribe(self.aor, self._heard)
+        except StoreUnavailable:
+            pass  # looking again finds it
 
     def pushed(self, alert: Alert, now: float) -> None:
         """A push was queued: the caller hears of it."""
@@ -250,7 +255,8 @@ class Held:
 
     def _close(self) -> None:
         self._closed = True
-        self.waker.locations.unsubscribe(self.aor, self._heard)
+        if self._listening:
+            self.waker.locations.unsubscribe(self.aor, self._heard)
         self._alerts.clear()
         self._branches.clear()
         self.context.held = None

@@ -49,10 +49,6 @@ class Waker:
         ttl = self._call_ttl if context.invite else self.settings.request_timeout
         return Held(self, context, wait, ttl, now)
 
-    def push_ttl(self, event: str, wait_ttl: float) -> float:
-        """Seconds that a push may be delivered late: a call only while it waits."""
-        return float(self.settings.message_time_to_live) if event == "message" else wait_ttl
-
     def look(self, held: Held) -> None:
         """Shows a held request what is registered now: from the cache, where it is known to be true."""
         record = self.locations.cached(held.aor)

@@ -449,6 +449,7 @@ async def test_a_phone_that_answers_in_time_is_not_pushed() -> None:
     )
     noted = (await node.proxy.explain("bob@example.org"))[0]["noted"]["text"]
     assert noted == "no push: it answered 180 after 100 ms"
+    assert node.locations.heard == {}, "registrations are listened to only for a phone that is woken"
 
 
 async def test_the_patience_of_the_contact_goes_first() -> None:

@@ -43,6 +43,7 @@ class FcmStandIn(StandIn):
     are invalid."""
 
     kind = "fcm"
+    fast_answer = b'{"name": "projects/example-project/messages/1"}'
 
     def __init__(
         self,

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from tests.standins.authority import Authority
 from tests.standins.exchange import Record, Refused, Reply, Request
+from tests.standins.fast import FastLink
 from tests.standins.faults import Fault, Faults
 from tests.standins.greeting import Greeting
 from tests.standins.link import Link
@@ -23,11 +24,13 @@ BACKLOG = 512
 
 class StandIn:
     """Listens on 127.0.0.1 within `async with`. `received` are the pushes that were accepted, `refused` those
-    that were read and not; `told` is called with each of them as (accepted, record)."""
+    that were read and not; `told` is called with each of them as (accepted, record). With `fast` set before it
+    is entered, it takes everything unread and notes (token, s since 1970) of each push in `came`, no more."""
 
     kind = ""
     http1 = True
     asks_for_certificate = False
+    fast_answer = b""  # body of each answer when it is fast
 
     def __init__(self, folder: Path, port: int = 0, http2: bool = True) -> None:
         self.folder = Path(folder)
@@ -37,7 +40,9 @@ class StandIn:
         self.refused: list[Record] = []
         self.faults = Faults()
         self.opened = 0  # connections so far
-        self.links: set[Link] = set()
+        self.links: set[Link | FastLink] = set()
+        self.fast = False
+        self.came: list[tuple[str, float]] = []
         self.told: Callable[[bool, Record], None] = lambda accepted, record: None
         self._http2 = http2
         self._news = asyncio.Event()
@@ -111,7 +116,8 @@ class StandIn:
         return list(self.received)
 
     async def __aenter__(self) -> Self:
-        self._context = self.authority.server_context(self.http1, self._http2, self.asks_for_certificate)
+        http1 = self.http1 and not self.fast
+        self._context = self.authority.server_context(http1, self._http2, self.asks_for_certificate)
         self._socket = socket.socket()
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._socket.bind(("127.0.0.1", self.port))
@@ -165,20 +171,21 @@ class StandIn:
             task.add_done_callback(self._greeting.discard)
 
     async def _greet(self, connection: socket.socket) -> None:
-        greeting: Any = Greeting(self._context, connection)
+        greeting: Any = self._context if self.fast else Greeting(self._context, connection)
+        make = FastLink if self.fast else Link
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: Link(self), connection, ssl=greeting, ssl_handshake_timeout=10
+                lambda: make(self), connection, ssl=greeting, ssl_handshake_timeout=10
             )
         except (OSError, asyncio.CancelledError):
             connection.close()  # no TLS, or a certificate that is none of ours
 
-    def connected(self, link: Link) -> int:
+    def connected(self, link: Link | FastLink) -> int:
         self.links.add(link)
         self.opened += 1
         return self.opened
 
-    def disconnected(self, link: Link) -> None:
+    def disconnected(self, link: Link | FastLink) -> None:
         self.links.discard(link)
         self._left.set()
 
