@@ -1,4 +1,4 @@
-"""A connection of a stand-in that takes every push and judges none, for measuring what a push costs its sender.
+"""A connection of a stand-in that takes every push and judges none: for measuring what a push costs.
 
 HTTP/2 without the state machine of h2: frames are read in place, the header compression is real (what it
 costs the sender is part of the measurement), and each answer is made of fixed octets. It is to be met by

@@ -19,9 +19,12 @@ START_LIMIT = 20.0
 
 
 class StandInProcess:
-    """Started when made. `url`, `ca`, `port` say where it is; `more` what else a client of it needs."""
+    """Started when made. `url`, `ca`, `port` say where it is; `more` what else a client of it needs. A `fast`
+    one judges nothing; `came()` says what it met. With `cpu` it runs on that CPU only."""
 
-    def __init__(self, kind: str, folder: Path, port: int = 0) -> None:
+    def __init__(
+        self, kind: str, folder: Path, port: int = 0, fast: bool = False, cpu: int | None = None
+    ) -> None:
         self.kind = kind
         self.folder = Path(folder)
         self._news = threading.Condition()
@@ -34,13 +37,19 @@ class StandInProcess:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._errors = (self.folder / "errors.txt").open("ab")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.standins", kind, str(self.folder), str(port)],
+            [
+                *(sys.executable, "-m", "tests.standins", kind),
+                *("--folder", str(self.folder), "--port", str(port)),
+                *(["--fast"] if fast else []),
+            ],
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
         )
+        if cpu is not None:
+            os.sched_setaffinity(self.process.pid, {cpu})
         self._reader = threading.Thread(target=self._read, name=f"stand-in {kind}", daemon=True)
         self._reader.start()
         try:
@@ -85,6 +94,14 @@ class StandInProcess:
     def set(self, attribute: str, value: object) -> None:
         """Changes an attribute of the stand-in, `token_life` for instance."""
         self._order(set=attribute, value=value)
+
+    def came(self) -> list[tuple[str, float]]:
+        """Token and time (s since 1970) of each push that was accepted or, by a fast one, met. It reads the
+        file, so it serves after `stop()` too."""
+        if self.process.poll() is None:
+            self._order(write=True)
+        lines = (self.folder / "pushes.jsonl").read_text().splitlines()
+        return [(told["token"], told["at"]) for told in map(json.loads, lines)]
 
     def pause(self) -> None:
         """SIGSTOP: connections stay, nothing answers."""

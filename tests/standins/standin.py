@@ -24,8 +24,8 @@ BACKLOG = 512
 
 class StandIn:
     """Listens on 127.0.0.1 within `async with`. `received` are the pushes that were accepted, `refused` those
-    that were read and not; `told` is called with each of them as (accepted, record). With `fast` set before it
-    is entered, it takes everything unread and notes (token, s since 1970) of each push in `came`, no more."""
+    that were read and not; `told` is called with each of them as (accepted, record). With `fast` set before
+    it is entered, it takes everything unread and notes (token, s since 1970) of each push in `came`."""
 
     kind = ""
     http1 = True
