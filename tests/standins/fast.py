@@ -25,6 +25,7 @@ END_STREAM = ACK = 0x1
 END_HEADERS, PADDED, PRIORITY = 0x4, 0x8, 0x20
 WINDOW = 65_535
 OK = b"\x88"  # ":status: 200", HPACK's static table
+APNS_ID = b"\x00\x07apns-id"  # a name that no table keeps
 STREAMS = 1000
 
 
@@ -45,6 +46,7 @@ class FastLink(asyncio.Protocol):
         self.block = b""  # of header fields that go on in CONTINUATION
         self.ending = False
         self.paths: dict[int, str] = {}
+        self.told: dict[int, bytes] = {}  # the apns-id of a push, by which clients know its answer
         self.bodies: dict[int, bytes] = {}
         self.room = WINDOW  # octets that the client gives us for bodies
         self.unsent: deque[tuple[int, bytes]] = deque()
@@ -114,8 +116,8 @@ class FastLink(asyncio.Protocol):
             self.room += int.from_bytes(payload, "big")
             self._send_unsent()
         elif kind == RESET:
-            self.paths.pop(stream, None)
-            self.bodies.pop(stream, None)
+            for kept in (self.paths, self.bodies, self.told):
+                kept.pop(stream, None)
 
     def _block(self, part: bytes, flags: int, stream: int) -> None:
         self.block += part
@@ -123,7 +125,11 @@ class FastLink(asyncio.Protocol):
             return
         fields = self.decoder.decode(self.block, raw=True)
         self.block = b""
-        self.paths[stream] = next(bytes(value).decode() for name, value in fields if name == b":path")
+        for name, value in fields:
+            if name == b":path":
+                self.paths[stream] = bytes(value).decode()
+            elif name == b"apns-id" and len(value) < 127:
+                self.told[stream] = APNS_ID + bytes([len(value)]) + bytes(value)
         if self.ending:
             self._arrived(stream)
 
@@ -139,7 +145,8 @@ class FastLink(asyncio.Protocol):
         self._answer(stream, self.answer_body)
 
     def _answer(self, stream: int, body: bytes) -> None:
-        self.out.append(frame(HEADERS, END_HEADERS | (0 if body else END_STREAM), stream, OK))
+        flags = END_HEADERS | (0 if body else END_STREAM)
+        self.out.append(frame(HEADERS, flags, stream, OK + self.told.pop(stream, b"")))
         if body:
             self.unsent.append((stream, body))
             self._send_unsent()
