@@ -15,9 +15,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 from aioapns import APNs, NotificationRequest, PushType
-from aioapns.connection import APNsTLSClientProtocol
+from aioapns.connection import APNsTLSClientProtocol, AuthorizationHeaderProvider
 from aioapns.exceptions import MaxAttemptsExceeded
 
 from tests.standins.apns import ApnsStandIn
@@ -156,6 +157,43 @@ async def test_a_provider_token_ends(apns: ApnsStandIn) -> None:
     apns.token_life = -1
     async with client(apns) as them:
         assert await them.send(ALERT) == ("403", "ExpiredProviderToken")
+
+
+class Signed(AuthorizationHeaderProvider):
+    """A provider token of that age."""
+
+    def __init__(self, apns: ApnsStandIn, age: int) -> None:
+        claims = {"iss": apns.team, "iat": int(time.time()) - age}
+        self.token = jwt.encode(claims, apns.key.read_text(), "ES256", {"kid": apns.key_id})
+
+    def get_header(self) -> str:
+        return f"bearer {self.token}"
+
+
+async def test_provider_tokens_must_not_change_often(apns: ApnsStandIn) -> None:
+    """On one connection: another provider has a token of its own."""
+    tokens = [Signed(apns, age) for age in (100, 50, 0)]
+    async with client(apns) as them:
+        assert await them.send(ALERT) == ("200", "")
+        (connection,) = them.apns.pool.connections
+        told = []
+        for token in (tokens[0], tokens[1], tokens[0], tokens[2]):
+            connection.auth_provider = token
+            told.append(await them.send(ALERT))
+        too_many = ("429", "TooManyProviderTokenUpdates")
+        assert told == [("200", ""), too_many, ("200", ""), too_many]
+    async with client(apns) as them:
+        assert await them.send(ALERT) == ("200", "")
+
+
+@pytest.mark.parametrize("age", [3500, 3700])
+async def test_a_provider_token_is_good_for_an_hour(apns: ApnsStandIn, age: int) -> None:
+    async with client(apns) as them:
+        assert await them.send(ALERT) == ("200", "")
+        (connection,) = them.apns.pool.connections
+        connection.auth_provider = Signed(apns, age)
+        wanted = ("200", "") if age < 3600 else ("403", "ExpiredProviderToken")
+        assert await them.send(ALERT) == wanted
 
 
 async def test_takes_certificates_instead(apns: ApnsStandIn) -> None:

@@ -79,31 +79,52 @@ async def test_takes_a_message(fcm: FcmStandIn) -> None:
 
 
 WRONG = [
+    ({"android_config": {"data": {"x": "y" * 4096}}}, "message.android.data"),
+    ({"android_config": {"data": {"from": "y"}}}, "message.android.data"),
+    ({"android_config": {"ttl": "2419201s"}}, "message.android.ttl"),
+    ({"token": ""}, "message"),
+]
+MALFORMED = [
     ({"android_config": {"data": {"n": 1}}}, "message.android.data[0].value"),
     ({"data_payload": {"n": {"deep": "x"}}}, "message.data[0].value"),
     ({"android_config": {"ttl": "30"}}, "message.android.ttl"),
     ({"android_config": {"ttl": 30}}, "message.android.ttl"),
-    ({"android_config": {"ttl": "2419201s"}}, "message.android.ttl"),
     ({"android_config": {"priority": "urgent"}}, "message.android.priority"),
-    ({"android_config": {"data": {"x": "y" * 4096}}}, "message.android.data"),
-    ({"android_config": {"data": {"from": "y"}}}, "message.android.data"),
     ({"android_config": {"wrong": 1}}, "message.android"),
-    ({"token": "with blank"}, "message.token"),
-    ({"token": ""}, "message"),
 ]
 
 
-@pytest.mark.parametrize(("more", "field"), WRONG)
-async def test_names_the_field_that_is_wrong(fcm: FcmStandIn, more: dict[str, Any], field: str) -> None:
+async def refusal(fcm: FcmStandIn, **more: Any) -> tuple[str, dict[str, Any]]:
+    """Message and details (by type) of the error that pyfcm tells."""
     async with Client(fcm) as them:
         with pytest.raises(InvalidDataError) as told:
             await them.send(**more)
     error = json.loads(str(told.value))["error"]
     assert (error["code"], error["status"]) == (400, "INVALID_ARGUMENT")
-    details = {each["@type"].rpartition(".")[2]: each for each in error["details"]}
-    assert details["FcmError"]["errorCode"] == "INVALID_ARGUMENT"
-    assert details["BadRequest"]["fieldViolations"][0]["field"] == field
     assert fcm.received == []
+    return error["message"], {each["@type"].rpartition(".")[2]: each for each in error["details"]}
+
+
+@pytest.mark.parametrize(("more", "field"), [*WRONG, *MALFORMED])
+async def test_names_the_field_that_is_wrong(fcm: FcmStandIn, more: dict[str, Any], field: str) -> None:
+    _, details = await refusal(fcm, **more)
+    assert details["BadRequest"]["fieldViolations"][0]["field"] == field
+    if (more, field) in WRONG:
+        assert details["FcmError"]["errorCode"] == "INVALID_ARGUMENT"
+    else:
+        assert set(details) == {"BadRequest"}
+
+
+async def test_a_token_that_is_none_is_told_by_the_message_only(fcm: FcmStandIn) -> None:
+    message, details = await refusal(fcm, token="with blank")
+    assert "not a valid FCM registration token" in message
+    assert set(details) == {"FcmError"}
+
+
+async def test_names_of_data_that_are_not_reserved(fcm: FcmStandIn) -> None:
+    async with Client(fcm) as them:
+        await them.send(data_payload={"notification": "1", "collapse_key": "2"})
+    assert len(fcm.received) == 1
 
 
 async def test_tells_dead_tokens_and_those_of_others(fcm: FcmStandIn) -> None:

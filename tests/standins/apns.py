@@ -67,8 +67,10 @@ class ApnsStandIn(StandIn):
         private = self.authority.key(self.key.name, ec.EllipticCurvePrivateKey)
         self.keys: dict[str, tuple[str, Any]] = {key_id: (team, private.public_key())}
         self._verifier = Verifier("ES256")
-        self._issued: dict[str, list[tuple[float, str]]] = {}
-        self.token_updates = 0  # new tokens of a key that are taken within 20 minutes; 0: any number
+        # Apple counts on each connection (Pr0Ger/PyAPNs2 issue 76)
+        self._issued: dict[tuple[int, str], list[tuple[float, str]]] = {}
+        self.token_updates = 1  # new tokens of a key after the first, taken within 20 minutes; -1: any number
+        self.sandbox = False  # only there Apple gives pushes an apns-unique-id
 
     def options(self) -> Options:
         app = {"key": str(self.key), "key_id": self.key_id, "team": self.team}
@@ -95,8 +97,8 @@ class ApnsStandIn(StandIn):
             refused.reply.headers += (("apns-id", told),)
             raise
         record = Record(self.token_of(request), headers, payload, 200, id=told)
-        reply = Reply(200, (("apns-id", told), ("apns-unique-id", str(uuid4()))))
-        return record, reply
+        unique = (("apns-unique-id", str(uuid4())),) if self.sandbox else ()
+        return record, Reply(200, (("apns-id", told), *unique))
 
     def failure(self, request: Request, status: int, reason: str, where: str) -> tuple[Reply, str]:
         word = reason or FIRST.get(status, "InternalServerError")
@@ -141,10 +143,10 @@ class ApnsStandIn(StandIn):
         scheme, _, text = authorization.partition(" ")
         if scheme.lower() != "bearer" or not text:
             raise refuse(403, "InvalidProviderToken")
-        self._check_provider_token(text.strip())
+        self._check_provider_token(text.strip(), request.connection)
         return self.apps | {f"{app}.voip" for app in self.apps}
 
-    def _check_provider_token(self, text: str) -> None:
+    def _check_provider_token(self, text: str, connection: int) -> None:
         try:
             kid = str(self._verifier.header(text).get("kid", ""))
             if kid not in self.keys:
@@ -160,13 +162,13 @@ class ApnsStandIn(StandIn):
             raise refuse(403, "InvalidProviderToken")
         if now - issued > self.token_life:
             raise refuse(403, "ExpiredProviderToken")
-        if self.token_updates:
-            self._count_updates(kid, text, now)
+        if self.token_updates >= 0:
+            self._count_updates((connection, kid), text, now)
 
-    def _count_updates(self, kid: str, text: str, now: float) -> None:
-        seen = [(at, known) for at, known in self._issued.get(kid, []) if now - at < 1200]
+    def _count_updates(self, key: tuple[int, str], text: str, now: float) -> None:
+        seen = [(at, known) for at, known in self._issued.get(key, []) if now - at < 1200]
         if text not in (known for _, known in seen):
             if len(seen) > self.token_updates:
                 raise refuse(429, "TooManyProviderTokenUpdates")
             seen.append((now, text))
-        self._issued[kid] = seen
+        self._issued[key] = seen
