@@ -11,6 +11,7 @@ import h2.connection
 import h2.errors
 import h2.events
 import h2.exceptions
+import h2.settings
 import hyperframe.frame
 
 from tests.standins.exchange import Reply, Request
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
     from tests.standins.standin import StandIn
 
 STREAMS = 1000  # as Apple allows
+LARGEST = 1 << 20  # octets of a body, or of the head of an HTTP/1.1 request
+ANNOUNCED = {
+    h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: STREAMS,
+    h2.settings.SettingCodes.MAX_HEADER_LIST_SIZE: 65_536,
+    h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 65_535,
+}
 
 
 class Link(asyncio.Protocol):
@@ -45,7 +52,8 @@ class Link(asyncio.Protocol):
             self.h2 = h2.connection.H2Connection(
                 h2.config.H2Configuration(client_side=False, header_encoding="utf-8")
             )
-            self.h2.local_settings.max_concurrent_streams = STREAMS
+            # not by assignment: h2 would announce the value from before
+            self.h2.local_settings = h2.settings.Settings(client=False, initial_values=ANNOUNCED)
             self.h2.initiate_connection()
             self.flush()
 
@@ -60,7 +68,11 @@ class Link(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self.h2 is None:
             self.buffer += data
-            self._http1()
+            try:
+                self._http1()
+            except ValueError:
+                self._http1_answer(Reply(400, (("Connection", "close"),)))
+                self.transport.close()
             return
         try:
             for event in self.h2.receive_data(data):
@@ -84,6 +96,9 @@ class Link(asyncio.Protocol):
             self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
             if event.stream_id in self.requests:
                 self.requests[event.stream_id].body += event.data
+                if len(self.requests[event.stream_id].body) > LARGEST:
+                    del self.requests[event.stream_id]
+                    self.answer(event.stream_id, Reply(413))
         elif isinstance(event, h2.events.StreamEnded):
             found = self.requests.pop(event.stream_id, None)
             if found is not None and event.stream_id <= self.last:
@@ -143,12 +158,17 @@ class Link(asyncio.Protocol):
             self.transport.close()
 
     def _http1(self) -> None:
+        """All requests that are whole. Raises ValueError for what cannot be one."""
+        if b"\r\n\r\n" not in self.buffer and len(self.buffer) > LARGEST:
+            raise ValueError("no end of the head")
         while b"\r\n\r\n" in self.buffer and not self.over:
             head, _, rest = self.buffer.partition(b"\r\n\r\n")
             first, *lines = head.decode("latin-1").split("\r\n")
             pairs = (line.partition(":") for line in lines)
             fields = [(name.lower(), value.strip()) for name, _, value in pairs]
             size = int(dict(fields).get("content-length", 0))
+            if not 0 <= size <= LARGEST:
+                raise ValueError("too large")
             if len(rest) < size:
                 return
             self.buffer = rest[size:]
