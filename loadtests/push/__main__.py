@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -76,38 +77,86 @@ class Sink:
 
 def spawn(module: list[str], cpu: int | None) -> subprocess.Popen[bytes]:
     """A Python module of ours in a process on that CPU."""
-    process = subprocess.Popen([sys.executable, "-m", *module], stdout=subprocess.PIPE)
+    process = subprocess.Popen([sys.executable, "-m", *module])
     if cpu is not None:
         os.sched_setaffinity(process.pid, {cpu})
     return process
 
 
+class Service:
+    """The push service of a node that is alone in a process: drive.py."""
+
+    def __init__(self, folder: Path, plan: dict[str, Any], cpu: int | None) -> None:
+        file = folder / f"plan-{plan['queues']}.json"
+        file.write_text(json.dumps(plan))
+        argv = [sys.executable, "-m", "loadtests.push.drive", str(file)]
+        self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        if cpu is not None:
+            os.sched_setaffinity(self.process.pid, {cpu})
+
+    def ask(self, **order: object) -> dict[str, Any]:
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.write(json.dumps(order).encode() + b"\n")
+        self.process.stdin.flush()
+        answer: dict[str, Any] = json.loads(self.process.stdout.readline())
+        return answer
+
+    @property
+    def cpu(self) -> float:
+        return cpu_seconds([self.process.pid])
+
+    def wait(self, what: Callable[[dict[str, Any]], bool]) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not what(self.ask(status=True)):
+            if time.monotonic() > deadline:
+                raise SystemExit("the pushes do not come to an end")
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        try:
+            self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+
+
 def dispatch(redis: RedisServer, etcd: EtcdServer, options: argparse.Namespace) -> None:
-    """Queueing, dispatch, HTTP/2 and confirmation in one process."""
+    """One process queues, another one dispatches, sends and confirms."""
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
         sink = Sink(folder)
-        providers = {"push": {"ca": str(sink.ca)}, "apns": {APP: sink.app()}}
         plan = {
-            "redis": redis.url, "etcd": etcd.endpoint, "providers": providers, "app": APP,
-            "rates": options.rates, "seconds": options.seconds,
+            "redis": redis.url, "etcd": etcd.endpoint, "app": APP,
+            "providers": {"push": {"ca": str(sink.ca)}, "apns": {APP: sink.app()}},
         }  # fmt: skip
-        (folder / "plan.json").write_text(json.dumps(plan))
-        driver = spawn(["loadtests.push.drive", str(folder / "plan.json")], server_cpu())
-        assert driver.stdout is not None
+        sends = Service(folder, {**plan, "queues": False}, server_cpu())
+        sends.wait(lambda status: status["held_by"] == ["sends"])
+        queues = Service(folder, {**plan, "queues": True}, load_cpu())
         try:
-            for line in driver.stdout:
-                row = json.loads(line)
-                print(
-                    f"push       {row['rate']:6}/s  {row['us']:7.1f} us CPU a push (queued, dispatched, "
-                    f"sent, confirmed), {row['count']} in {row['seconds']:.1f} s",
-                    flush=True,
-                )
-            driver.wait(PATIENCE)
+            queues.wait(lambda status: status["held_by"] == ["sends"])
+            for rate in options.rates:
+                measure(sends, queues, rate, options.seconds)
         finally:
-            driver.kill()
-            came = sink.end()
-            print(f"           {len(came)} at the provider", flush=True)
+            queues.stop()
+            sends.stop()
+            print(f"           {len(sink.end())} at the provider", flush=True)
+
+
+def measure(sends: Service, queues: Service, rate: int, seconds: float) -> None:
+    """Prints what a push costs at both ends."""
+    before = sends.ask(status=True)["sent"] + queues.ask(run=rate, seconds=1.0)["count"]
+    sends.wait(lambda status: status["sent"] >= before)  # connections and tokens are made
+    sent, queued, start = sends.cpu, queues.cpu, time.monotonic()
+    count = queues.ask(run=rate, seconds=seconds)["count"]
+    sends.wait(lambda status: status["sent"] >= before + count)
+    took = time.monotonic() - start
+    sent, queued = sends.cpu - sent, queues.cpu - queued
+    print(
+        f"push       {rate:6}/s  {1e6 * sent / count:7.1f} us CPU a push where it is dispatched, sent and "
+        f"confirmed, {1e6 * queued / count:.1f} where it is queued; {count} in {took:.1f} s",
+        flush=True,
+    )
 
 
 async def sleepers(redis: RedisServer, users: int) -> None:
@@ -215,7 +264,7 @@ def rates(text: str) -> list[int]:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m loadtests.push", description=__doc__)
     parser.add_argument(
-        "--rates", type=lambda text: [int(word) for word in text.split(",")], default=[500, 1500]
+        "--rates", type=lambda text: [int(word) for word in text.split(",")], default=[500, 1500, 3000]
     )
     parser.add_argument("--seconds", type=float, default=8.0)
     options = parser.parse_args()

@@ -1,6 +1,9 @@
-"""Queues, dispatches, sends and confirms pushes at a steady rate in one process, and tells what one cost.
+"""A node's push service alone, in a process that does what it is told, one line of JSON each.
 
-All of it happens here, so the figure is the sum of the node that queues and the node that dispatches.
+    {"status": true}                      -> {"sent": pushes sent so far, "elsewhere": all partitions are}
+    {"run": pushes a second, "seconds"}   -> {"count": pushes queued}, when all of them are
+
+One that is made with `"queues": true` leaves all dispatching to others, so that both halves can be measured.
 """
 
 import argparse
@@ -8,6 +11,7 @@ import asyncio
 import gc
 import itertools
 import json
+import sys
 import time
 from pathlib import Path
 
@@ -25,54 +29,55 @@ _numbers = itertools.count(1)
 
 async def drive(plan: dict) -> None:
     redis = RedisSettings(url=plan["redis"])
-    etcd = EtcdSettings(endpoints=(plan["etcd"],))
+    name = "queues" if plan["queues"] else "sends"
     locations = LocationService(redis)
     await locations.start()
-    members = Members(etcd)
-    await members.join(Member(name="drive", epoch="1"), 5.0)
+    members = Members(EtcdSettings(endpoints=(plan["etcd"],)))
+    await members.join(Member(name=name, epoch="1"), 5.0)
     providers = msgspec.convert(plan["providers"], ProviderSettings)
-    service = PushService(providers, redis, locations, members, name="drive")
+    service = PushService(providers, redis, locations, members, name=name)
     await service.start()
-    while "" in service.status()["dispatchers"].values():  # noqa: ASYNC110
-        await asyncio.sleep(0.05)
+    if plan["queues"]:
+        await service.drain()
     gc.freeze()  # as a node does
     gc.set_threshold(300_000)
-    for rate in plan["rates"]:
-        await run(service, plan["app"], rate, 1.0)  # connections and tokens
-        count = int(rate * plan["seconds"])
-        before, began = service.status()["counts"]["sent"], time.process_time()
-        start = time.monotonic()
-        await run(service, plan["app"], rate, plan["seconds"])
-        while service.status()["counts"]["sent"] < before + count:
-            await asyncio.sleep(0.01)
-            if time.monotonic() - start > plan["seconds"] + 20:
-                break
-        cost = 1e6 * (time.process_time() - began) / count
-        took = time.monotonic() - start
-        print(json.dumps({"rate": rate, "count": count, "us": cost, "seconds": took}), flush=True)
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while line := await reader.readline():
+        print(json.dumps(await obey(service, plan["app"], json.loads(line))), flush=True)
     await service.close()
     await members.leave()
     await locations.close()
 
 
-async def run(service: PushService, app: str, rate: int, seconds: float) -> None:
+async def obey(service: PushService, app: str, order: dict) -> dict:
+    if "run" in order:
+        return {"count": await run(service, app, order["run"], order["seconds"])}
+    status = service.status()
+    held = set(status["dispatchers"].values())
+    return {"sent": status["counts"]["sent"], "held_by": sorted(held)}
+
+
+async def run(service: PushService, app: str, rate: int, seconds: float) -> int:
     """Queues pushes in bursts of 10 ms."""
-    done, start = 0, time.monotonic()
-    while (elapsed := time.monotonic() - start) < seconds or done < rate * seconds:
+    done, start, count = 0, time.monotonic(), int(rate * seconds)
+    while done < count:
         now = service.now_ms()
-        for _ in range(min(int(elapsed * rate), int(rate * seconds)) - done):
+        due = min(int((time.monotonic() - start) * rate), count)
+        for _ in range(due - done):
             number = next(_numbers)
             token = f"{number:064x}"
             push = Push(
                 id=f"{number:08x}-0000-4000-8000-000000000000", provider="apns", app=app, token=token,
                 kind="voip", event="call", created_at=now, expires_at=now + 90_000,
-                aor=f"{number}@x.org", device="<urn:1>",
-                call_id=token, from_uri="sip:alice@example.org", from_name="Alice", loc_key="IC_MSG",
-                loc_args=("Alice",), collapse=token[32:],
+                aor=f"{number}@x.org", device="<urn:1>", call_id=token, from_uri="sip:alice@example.org",
+                from_name="Alice", loc_key="IC_MSG", loc_args=("Alice",), collapse=token[32:],
             )  # fmt: skip
             service.send(push, lambda problem: None)
             done += 1
         await asyncio.sleep(0.01)
+    return count
 
 
 def main() -> None:

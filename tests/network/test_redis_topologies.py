@@ -47,14 +47,15 @@ async def test_a_new_master_is_followed() -> None:
             await until(lambda: ("<x>",) in heard)
             await until(lambda: replica.call("EXISTS", f"clarion:aor:{{{aor}}}"))
             assert await node.keys(aor) == ["<x>"]
+            heard.clear()
             master.kill()
             await until(lambda: not node.service.connected)
             assert len(node.service.last_known(aor).bindings) == 1
             await _settles(node, aor)
             assert await node.keys(aor) == ["<x>"]
             assert replica.call("ROLE")[0] == "master"
-            heard.clear()
             await until(lambda: () in heard)  # the subscription moved too
+            heard.clear()
             await node.put(aor, device("x"), call_id="after")
             await until(lambda: ("<x>",) in heard)
 
