@@ -5,7 +5,6 @@ import asyncio
 import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -15,16 +14,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import trustme
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-
 from cluster.location.binding import Binding
 from cluster.location.service import Change, LocationService
 from cluster.settings import RedisSettings
 from loadtests.compare.cpu import cpu_seconds, load_cpu, server_cpu
 from tests.phones.certificates import make_certificates
 from tests.phones.clarion import ClarionNode
+from tests.standins.process import StandInProcess
 from tests.stores import EtcdServer, RedisServer
 
 APP = "org.example.bench"
@@ -32,55 +28,20 @@ PATIENCE = 15.0
 
 
 class Sink:
-    """The provider, on the CPU of the load."""
+    """The provider, on the CPU of the load: it accepts everything and notes when each push came."""
 
     def __init__(self, folder: Path) -> None:
-        ca = trustme.CA()
-        certificate = ca.issue_cert("localhost", "127.0.0.1")
-        ca.cert_pem.write_to_path(folder / "ca.pem")
-        certificate.private_key_pem.write_to_path(folder / "server.key")
-        for pem in certificate.cert_chain_pems:
-            pem.write_to_path(folder / "server.pem", append=True)
-        key = ec.generate_private_key(ec.SECP256R1())
-        (folder / "key.p8").write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-        )
-        self.folder = folder
-        self.ca = folder / "ca.pem"
-        self.process = spawn(["loadtests.push.sink", str(folder)], load_cpu())
-        deadline = time.monotonic() + PATIENCE
-        while not (folder / "port").exists():
-            if time.monotonic() > deadline or self.process.poll() is not None:
-                raise SystemExit("the provider's stand-in does not start")
-            time.sleep(0.02)
-        self.url = f"https://localhost:{(folder / 'port').read_text()}"
+        self.process = StandInProcess("apns", folder, fast=True, cpu=load_cpu())
+        self.ca = self.process.ca
 
     def app(self) -> dict[str, str]:
-        return {
-            "key": str(self.folder / "key.p8"),
-            "key_id": "KEY1234567",
-            "team": "TEAM123456",
-            "server": self.url,
-            "sandbox": self.url,
-        }
+        (found,) = (values for name, values in self.process.options().items() if name.startswith("apns."))
+        return found
 
     def end(self) -> list[tuple[str, float]]:
         """Token and time of every push that came."""
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(10)
-        return [(token, at) for token, at in json.loads((self.folder / "came.json").read_text())]
-
-
-def spawn(module: list[str], cpu: int | None) -> subprocess.Popen[bytes]:
-    """A Python module of ours in a process on that CPU."""
-    process = subprocess.Popen([sys.executable, "-m", *module])
-    if cpu is not None:
-        os.sched_setaffinity(process.pid, {cpu})
-    return process
+        self.process.stop()
+        return self.process.came()
 
 
 class Service:
@@ -128,7 +89,7 @@ def dispatch(redis: RedisServer, etcd: EtcdServer, options: argparse.Namespace) 
         sink = Sink(folder)
         plan = {
             "redis": redis.url, "etcd": etcd.endpoint, "app": APP,
-            "providers": {"push": {"ca": str(sink.ca)}, "apns": {APP: sink.app()}},
+            "providers": {"push": {"ca": sink.ca}, "apns": {APP: sink.app()}},
         }  # fmt: skip
         sends = Service(folder, {**plan, "queues": False}, server_cpu())
         sends.wait(lambda status: status["held_by"] == ["sends"])
@@ -255,10 +216,6 @@ def latency(redis: RedisServer, etcd: EtcdServer, options: argparse.Namespace) -
                 f"p99 {1000 * p99:.1f} ms; {cost:.0f} us CPU a call; {lost} lost, {caller.pushed} told 110",
                 flush=True,
             )
-
-
-def rates(text: str) -> list[int]:
-    return [int(word) for word in text.split(",")]
 
 
 def main() -> int:
