@@ -15,7 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
+import requests
 from pyfcm import FCMNotification
 from pyfcm.errors import (
     AuthenticationError,
@@ -25,7 +27,7 @@ from pyfcm.errors import (
     InvalidDataError,
 )
 
-from tests.standins.fcm import FcmStandIn
+from tests.standins.fcm import GRANT, FcmStandIn
 
 TOKEN = "dGhpcyBpcyBhIHRva2Vu:APA91b-0_x"
 ANDROID = {"priority": "high", "ttl": "30s", "data": {"call-id": "1"}}
@@ -208,3 +210,97 @@ async def test_the_oauth_service_fails_by_itself(fcm: FcmStandIn) -> None:
             await them.send()
         await them.send()
     assert len(fcm.received) == 1
+
+
+async def post(fcm: FcmStandIn, path: str, method: str = "POST", **more: Any) -> requests.Response:
+    def call() -> requests.Response:
+        with requests.Session() as session:
+            return session.request(method, fcm.url + path, timeout=10, **more)
+
+    return await asyncio.to_thread(call)
+
+
+def assertion(fcm: FcmStandIn, algorithm: str = "RS256", **changes: Any) -> str:
+    """As "Using OAuth 2.0 for Server to Server Applications" asks for."""
+    account, now = json.loads(fcm.service_account.read_text()), int(time.time())
+    claims = {
+        "iss": account["client_email"],
+        "scope": "https://www.googleapis.com/auth/firebase.messaging",
+        "aud": "https://oauth2.googleapis.com/token",
+        "iat": now,
+        "exp": now + 3600,
+    }
+    key = account["private_key"] if algorithm == "RS256" else "k" * 32
+    return jwt.encode({**claims, **changes}, key, algorithm, {"kid": account["private_key_id"]})
+
+
+async def grant(fcm: FcmStandIn, text: str, grant_type: str = GRANT) -> requests.Response:
+    return await post(fcm, "/token", data={"grant_type": grant_type, "assertion": text})
+
+
+NOW = int(time.time())
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "words"),
+    [
+        ({"aud": "https://elsewhere.example.org"}, "invalid_grant", "audience"),
+        ({"exp": NOW + 9000}, "invalid_grant", "short-lived"),
+        ({"iat": NOW - 9000, "exp": NOW - 5400}, "invalid_grant", "short-lived"),
+        ({"iat": NOW + 9000, "exp": NOW + 9600}, "invalid_grant", "short-lived"),
+        ({"exp": None}, "invalid_grant", "short-lived"),
+        ({"scope": "https://www.googleapis.com/auth/drive"}, "invalid_scope", "scope"),
+        ({"algorithm": "HS256"}, "invalid_grant", "Signature"),
+    ],
+)
+async def test_the_oauth_service_reads_claims(
+    fcm: FcmStandIn, changes: dict[str, Any], code: str, words: str
+) -> None:
+    answer = await grant(fcm, assertion(fcm, **changes))
+    told = answer.json()
+    assert (answer.status_code, told["error"]) == (400, code)
+    assert words in told["error_description"]
+    assert fcm.granted == {}
+
+
+async def test_the_oauth_service_knows_one_kind_of_grant(fcm: FcmStandIn) -> None:
+    answer = await grant(fcm, assertion(fcm), "password")
+    assert (answer.status_code, answer.json()["error"]) == (400, "unsupported_grant_type")
+    assert (await grant(fcm, "nonsense")).status_code == 400
+    assert (await grant(fcm, assertion(fcm))).json()["expires_in"] == 3599
+
+
+SEND = "/v1/projects/example-project/messages:send"
+
+
+async def test_access_is_demanded(fcm: FcmStandIn) -> None:
+    token = (await grant(fcm, assertion(fcm))).json()["access_token"]
+    message = {"message": {"token": TOKEN}}
+
+    async def reason(authorization: str) -> str:
+        answer = await post(fcm, SEND, json=message, headers={"Authorization": authorization})
+        assert answer.status_code == 401
+        error = answer.json()["error"]
+        assert error["status"] == "UNAUTHENTICATED"
+        return str(error["details"][0]["reason"])
+
+    assert await reason("") == "CREDENTIALS_MISSING"
+    assert await reason("Bearer never-granted") == "ACCESS_TOKEN_TYPE_UNSUPPORTED"
+    assert await reason(f"Basic {token}") == "ACCESS_TOKEN_TYPE_UNSUPPORTED"
+    fcm.granted[token] = time.time() - 1
+    assert await reason(f"Bearer {token}") == "ACCESS_TOKEN_EXPIRED"
+    fcm.granted[token] = time.time() + 60
+    answer = await post(fcm, SEND, json=message, headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 200
+    assert [each.status for each in fcm.refused] == [401] * 4
+
+
+async def test_requests_that_are_none(fcm: FcmStandIn) -> None:
+    token = (await grant(fcm, assertion(fcm))).json()["access_token"]
+    more: dict[str, Any] = {"headers": {"Authorization": f"Bearer {token}"}}
+    assert (await post(fcm, SEND, "GET", **more)).status_code == 405
+    assert (await post(fcm, "/v1/projects/example-project/messages", **more)).status_code == 404
+    assert (await post(fcm, SEND, data="{", **more)).json()["error"]["status"] == "INVALID_ARGUMENT"
+    answer = await post(fcm, SEND, json={"message": {"token": TOKEN}, "to": TOKEN}, **more)
+    assert 'Unknown name "to"' in answer.json()["error"]["message"]
+    assert fcm.received == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -52,8 +53,8 @@ class Wire:
     def flush(self) -> None:
         self.writer.write(self.h2.data_to_send())
 
-    def push(self, **fields: str) -> int:
-        """Its stream."""
+    def push(self, body: bytes = b'{"aps": {"alert": "x"}}', twice: str = "", **fields: str) -> int:
+        """Its stream. Fields that are "" are left out; the one named `twice` is sent so."""
         headers = {
             ":method": "POST",
             ":scheme": "https",
@@ -64,8 +65,10 @@ class Wire:
             "apns-push-type": "alert",
         }
         stream = self.h2.get_next_available_stream_id()
-        self.h2.send_headers(stream, list({**headers, **fields}.items()))
-        self.h2.send_data(stream, b'{"aps": {"alert": "x"}}', end_stream=True)
+        sent = [(name, value) for name, value in {**headers, **fields}.items() if value]
+        sent += [(name, value) for name, value in sent if name == twice]
+        self.h2.send_headers(stream, sent)
+        self.h2.send_data(stream, body, end_stream=True)
         self.flush()
         return stream
 
@@ -190,6 +193,57 @@ async def test_identifies_pushes(apns: ApnsStandIn) -> None:
         refused = wire.push(**{"apns-id": given, "apns-topic": "org.example.stranger"})
         headers = dict((await wire.until(h2.events.ResponseReceived, refused)).headers)
         assert (headers[":status"], headers["apns-id"]) == ("400", given)
+
+
+VOIP = {"apns-push-type": "voip", "apns-topic": "org.example.app.voip"}
+BACKGROUND = {"apns-push-type": "background", "apns-priority": "5"}
+REFUSALS: list[tuple[dict[str, Any], str, str]] = [
+    ({":method": "GET"}, "405", "MethodNotAllowed"),
+    ({"twice": "apns-topic"}, "400", "DuplicateHeaders"),
+    ({"apns-topic": ""}, "400", "MissingTopic"),
+    ({"apns-push-type": "nonsense"}, "400", "InvalidPushType"),
+    ({"apns-priority": "7"}, "400", "BadPriority"),
+    ({"apns-expiration": "soon"}, "400", "BadExpirationDate"),
+    ({"authorization": ""}, "403", "MissingProviderToken"),
+    ({"authorization": "basic eDp5"}, "403", "InvalidProviderToken"),
+    ({"authorization": "bearer no.token.atall"}, "403", "InvalidProviderToken"),
+    ({":path": "/3/devices/x"}, "404", "BadPath"),
+    ({"body": b""}, "400", "PayloadEmpty"),
+    ({"body": b"[1]"}, "400", "PayloadEmpty"),
+    ({"body": b"{"}, "400", "PayloadEmpty"),
+    ({"body": b'{"aps": {}, "x": "%s"}' % (b"y" * 4077)}, "413", "PayloadTooLarge"),
+    ({**VOIP, "body": b'{"aps": {}, "x": "%s"}' % (b"y" * 5101)}, "413", "PayloadTooLarge"),
+    ({**BACKGROUND, "body": b'{"aps": {"content-available": 1, "alert": "x"}}'}, "400", "InvalidPushType"),
+]
+
+
+@pytest.mark.parametrize(("changes", "status", "reason"), REFUSALS)
+async def test_refuses_what_aioapns_cannot_send(
+    apns: ApnsStandIn, changes: dict[str, Any], status: str, reason: str
+) -> None:
+    async with Wire(apns) as wire:
+        stream = wire.push(**changes)
+        assert await wire.status(stream) == status
+        body = (await wire.until(h2.events.DataReceived, stream)).data
+    assert json.loads(body) == {"reason": reason}
+    assert [push.reason for push in apns.refused] == [reason]
+    assert apns.received == []
+
+
+async def test_sizes_are_taken_to_the_last_octet(apns: ApnsStandIn) -> None:
+    async with Wire(apns) as wire:
+        for fields, size in (({}, 4096), (VOIP, 5120)):
+            body = b'{"aps": {}, "x": "%s"}' % (b"y" * (size - 20))
+            assert len(body) == size
+            assert await wire.status(wire.push(body, **fields)) == "200"
+
+
+async def test_a_token_from_the_future_is_none(apns: ApnsStandIn) -> None:
+    async with Wire(apns) as wire:
+        claims = {"iss": apns.team, "iat": int(time.time()) + 1000}
+        wire.token = jwt.encode(claims, apns.key.read_text(), "ES256", {"kid": apns.key_id})
+        assert await wire.status(wire.push()) == "403"
+    assert apns.refused[0].reason == "InvalidProviderToken"
 
 
 async def test_a_push_that_is_taken_back_is_not_read(apns: ApnsStandIn) -> None:
