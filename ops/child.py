@@ -5,7 +5,6 @@ so that Ctrl-C in a terminal reaches us alone and the stores outlive the drainin
 """
 
 import asyncio
-import contextlib
 import ctypes
 import logging
 import os
@@ -15,6 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
+from cluster.ending import end
 from ops.errors import StartError
 
 PR_SET_PDEATHSIG = 1
@@ -61,11 +61,8 @@ class Child:
 
     async def stop(self) -> None:
         """Ends it: asks first, kills after STOP_WITHIN seconds."""
-        if self._supervision is not None:
-            self._supervision.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._supervision
-            self._supervision = None
+        await end(self._supervision)
+        self._supervision = None
         await self._end()
 
     def _spawn(self) -> None:

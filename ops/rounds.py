@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 
+from cluster.ending import end
+
 
 class Rounds:
     """`work()` says in how many seconds it is to be called again. It must not raise."""
@@ -23,10 +25,7 @@ class Rounds:
 
     async def stop(self) -> None:
         """Does it no more."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await end(self._task)
 
     async def _run(self) -> None:
         while True:

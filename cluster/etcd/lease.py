@@ -7,10 +7,10 @@ one. Whoever acts in the name of the lease asks `sure` first and stops when it i
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable
 
+from cluster.ending import end
 from cluster.errors import CoordinatorUnavailable
 from cluster.etcd.gateway import Gateway
 
@@ -45,9 +45,7 @@ class Lease:
     async def close(self) -> None:
         """Stop renewing; the lease runs out by itself."""
         self._over = True
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
+        await end(self._task)
 
     async def revoke(self) -> None:
         """Stop renewing and end the lease now, with all its keys. Raises CoordinatorUnavailable."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import hiredis
 
+from cluster.ending import end
 from cluster.errors import StoreRefused, StoreUnavailable
 from cluster.redis.address import ConnectionOptions
 from cluster.redis.clock import StoreClock
@@ -60,10 +61,7 @@ class Connection:
         self._task = asyncio.get_running_loop().create_task(self._keep())
 
     async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await end(self._task)
         if self._link is not None:
             self._link.give_up("closed by this node")
 

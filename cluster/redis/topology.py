@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from cluster.ending import end
 from cluster.errors import StoreUnavailable
 from cluster.redis.address import ConnectionOptions, StoreAddress
 from cluster.redis.clock import StoreClock
@@ -73,7 +74,7 @@ class SingleMaster:
             self._watcher = asyncio.get_running_loop().create_task(self._watch())
 
     async def close(self) -> None:
-        await _end(self._watcher)
+        await end(self._watcher)
         await self._connection.close()
 
     async def locate(self) -> tuple[str, int]:
@@ -134,7 +135,7 @@ class Cluster:
         self._watcher = asyncio.get_running_loop().create_task(self._watch())
 
     async def close(self) -> None:
-        await _end(self._watcher)
+        await end(self._watcher)
         for connection in self._by_address.values():
             await connection.close()
         await asyncio.gather(*self._closing)
@@ -224,13 +225,3 @@ def make_topology(
     """The kind of topology that the address asks for; not started yet."""
     kind = Cluster if address.kind == "cluster" else SingleMaster
     return kind(address, settings, options, hear)
-
-
-async def _end(task: asyncio.Task[None] | None) -> None:
-    if task is not None:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-
-
-__all__ = ["Callbacks", "Cluster", "SingleMaster", "Topology", "make_topology", "slot_of"]
