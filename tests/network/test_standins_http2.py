@@ -166,6 +166,22 @@ async def test_a_stream_stays_silent_and_others_do_not(apns: ApnsStandIn, read: 
     assert len(apns.received) == (2 if read else 1)
 
 
+async def test_a_body_waits_for_the_window(apns: ApnsStandIn) -> None:
+    async with Wire(apns) as wire:
+        wire.h2.update_settings({h2.settings.SettingCodes.INITIAL_WINDOW_SIZE: 5})
+        wire.flush()
+        await wire.until(h2.events.SettingsAcknowledged)
+        stream = wire.push(**{"apns-topic": ""})
+        assert await wire.status(stream) == "400"
+        wire.h2.ping(b"12345678")  # its answer comes after everything that was to be sent
+        wire.flush()
+        await wire.until(h2.events.PingAckReceived)
+        assert not any(isinstance(event, h2.events.DataReceived) for event in wire.events)
+        wire.h2.increment_flow_control_window(100, stream)
+        wire.flush()
+        assert (await wire.until(h2.events.DataReceived, stream)).data == b'{"reason": "MissingTopic"}'
+
+
 async def test_a_slow_answer_holds_nobody_up(apns: ApnsStandIn) -> None:
     async with Wire(apns) as wire:
         apns.fault("slow", seconds=0.3, times=1)

@@ -149,6 +149,21 @@ async def test_by_azure(tmp_path: Path) -> None:
         assert (await them.send()).status_code == 200
 
 
+async def test_a_length_is_demanded(wns: WnsStandIn) -> None:
+    them = Client(wns)
+    await them.grant()
+    context = wns.authority.client_context()
+    reader, writer = await asyncio.open_connection("localhost", wns.port, ssl=context)
+    path = wns.channel().removeprefix(wns.url)
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {them.token}\r\n"
+    writer.write(f"{head}X-WNS-Type: wns/toast\r\nContent-Type: text/xml\r\n\r\n".encode())
+    answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert wns.refused[0].reason == "Content-Length is missing"
+    writer.close()
+    await asyncio.wait_for(writer.wait_closed(), 5)
+
+
 async def test_channels(wns: WnsStandIn) -> None:
     them = Client(wns)
     gone, strange = wns.channel("gone"), wns.channel("strange")

@@ -78,8 +78,6 @@ def check_headers(headers: dict[str, str], topic: str) -> None:
 def check_payload(body: bytes, headers: dict[str, str], topic: str) -> Any:
     """The payload, decoded."""
     voip = topic.endswith(".voip")
-    if not body:
-        raise refuse(400, "PayloadEmpty")
     if len(body) > (LARGEST_VOIP if voip else LARGEST):
         raise refuse(413, "PayloadTooLarge")
     try:

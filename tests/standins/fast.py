@@ -2,7 +2,7 @@
 
 HTTP/2 without the state machine of h2: frames are read in place, the header compression is real (what it
 costs the sender is part of the measurement), and each answer is made of fixed octets. It is to be met by
-well-behaved clients only, and knows no faults but the black hole.
+well-behaved clients only, whose bodies are below 64 KiB, and knows no faults but the black hole.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class FastLink(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)
         self.number = self.standin.connected(self)
         streams = (3).to_bytes(2, "big") + STREAMS.to_bytes(4, "big")
-        transport_window = frame(WINDOW_UPDATE, 0, 0, (1 << 24).to_bytes(4, "big"))
+        transport_window = frame(WINDOW_UPDATE, 0, 0, (1 << 20).to_bytes(4, "big"))
         self.transport.write(frame(SETTINGS, 0, 0, streams) + transport_window)
 
     def connection_lost(self, exc: Exception | None) -> None:
