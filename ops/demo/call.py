@@ -12,7 +12,7 @@ class Caller:
     def __init__(self, phone: Phone, callee: str) -> None:
         """Sends the INVITE to the URI `callee`."""
         self._phone = phone
-        self._id = secrets.token_hex(8)
+        self.call_id = secrets.token_hex(8)
         self._from = f"<{phone.uri}>;tag={secrets.token_hex(4)}"
         self._dialog: Message | None = None  # the 200
         rows = self._rows("INVITE", 1, f"<{callee}>") + f"Contact: <{phone.contact}>\r\n"
@@ -52,7 +52,7 @@ class Caller:
         self._phone.send(self._phone.request(method, _target(dialog), rows))
 
     def _rows(self, method: str, number: int, to: str) -> str:
-        return f"From: {self._from}\r\nTo: {to}\r\nCall-ID: {self._id}\r\nCSeq: {number} {method}\r\n"
+        return f"From: {self._from}\r\nTo: {to}\r\nCall-ID: {self.call_id}\r\nCSeq: {number} {method}\r\n"
 
 
 class Callee:

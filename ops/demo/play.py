@@ -19,7 +19,7 @@ from node.transport.flow import Flow
 from ops.demo.call import Callee, Caller
 from ops.demo.cluster import DOMAIN, NODES, Cluster
 from ops.demo.ladder import Ladder
-from ops.demo.phone import DidNotHappen, Phone
+from ops.demo.phone import PATIENCE, DidNotHappen, Phone
 from ops.demo.push_service import PROJECT, PushService
 from ops.errors import StartError
 from ops.log import start_log
@@ -94,7 +94,8 @@ class Stage:
         self.alice = Phone("alice", DOMAIN, "udp", self._arrived_at_phone)
         self.bob = Phone("bob", DOMAIN, "tcp", self._arrived_at_phone)
         self._homes: dict[str, str] = {}  # phone -> node that it is connected to
-        self._woken: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        self.pushed: dict[str, float] = {}  # Call-ID -> when its push arrived
+        self._pushes = asyncio.Event()
 
     async def open(self, stack: AsyncExitStack) -> None:
         """Starts all; the stack ends it. Raises StartError."""
@@ -131,7 +132,7 @@ class Stage:
             begun = loop.time()
             calling = Caller(self.alice, self.bob.uri)
             await calling.expect(110)
-            waited = await self._push() - begun
+            waited = await self._push_of(calling.call_id) - begun
             await self._connect(self.bob, "node-1")
             await self.bob.register()
             called = await Callee.incoming(self.bob)
@@ -145,13 +146,16 @@ class Stage:
         await calling.expect(200)
         calling.acknowledge()
 
-    async def _push(self) -> float:
-        """When the push arrived. Raises DidNotHappen."""
+    async def _push_of(self, call_id: str) -> float:
+        """When the push of this call arrived, and of no other. Raises DidNotHappen."""
         try:
-            async with asyncio.timeout(8):
-                return await self._woken
+            async with asyncio.timeout(PATIENCE):
+                while call_id not in self.pushed:
+                    self._pushes.clear()
+                    await self._pushes.wait()
+                return self.pushed[call_id]
         except TimeoutError:
-            raise DidNotHappen("a push arrived at the push service") from None
+            raise DidNotHappen("a push for the call arrived at the push service") from None
 
     async def _connect(self, phone: Phone, node: str) -> None:
         await phone.connect(self.cluster.ports[node])
@@ -183,8 +187,9 @@ class Stage:
 
     def _pushed(self, token: str, message: dict[str, Any]) -> None:
         self._arrow("push service", "bob", "push")
-        if not self._woken.done():
-            self._woken.set_result(asyncio.get_running_loop().time())
+        call_id = str(message.get("android", {}).get("data", {}).get("call-id", ""))
+        self.pushed.setdefault(call_id, asyncio.get_running_loop().time())
+        self._pushes.set()
 
     def _arrow(self, source: str, destination: str, label: str) -> None:
         if self.showing:
