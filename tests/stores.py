@@ -101,8 +101,13 @@ class Process:
         self._end(signal.SIGTERM)
 
     def freeze(self) -> None:
-        """SIGSTOP: its sockets stay open and say nothing."""
+        """SIGSTOP: its sockets stay open and say nothing. Returns when all of its threads have stopped; until
+        then one of them may still answer."""
         os.kill(self.pid, signal.SIGSTOP)
+        deadline = time.monotonic() + 5
+        while any(_state(task) not in "Tt" for task in Path(f"/proc/{self.pid}/task").iterdir()):
+            assert time.monotonic() < deadline, "it does not stop"
+            time.sleep(0.001)
 
     def thaw(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
@@ -321,3 +326,8 @@ def etcd() -> Iterator[EtcdServer]:
     """Body of a fixture: one etcd member that does not fsync."""
     with EtcdServer() as server:
         yield server
+
+
+def _state(task: Path) -> str:
+    """The letter by which the kernel names the state of a thread."""
+    return (task / "stat").read_text().rpartition(")")[2].split()[0]
