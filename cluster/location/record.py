@@ -16,12 +16,16 @@ class Record(msgspec.Struct, frozen=True):
 
     `bindings` are ordered by q, then by the latest registration. A binding whose `expires_at` has passed
     stays until its `message_expires_at`: it takes a MESSAGE, but no call. `until` (ms, store's clock) is
-    when the first of them has to leave.
+    when the first of them has to leave. `known`: the user has registered before, even if no binding is left.
+    `messages` says of each device that the queue of stored messages knows whether it is owed one; it is empty
+    when none are stored (see `cluster.messages`).
     """
 
     aor: str
     bindings: tuple[Binding, ...] = ()
     until: int = NEVER
+    known: bool = False
+    messages: dict[str, bool] = {}
 
 
 class Change(msgspec.Struct, frozen=True):

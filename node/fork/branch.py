@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
 
 from node.transaction.client_invite import InviteClient
 
 if TYPE_CHECKING:
-    from node.fork.response_context import ResponseContext
     from node.fork.target import Target
+    from node.request import Request
     from node.resolve.locator import Destination
     from node.sip.codec import Message
     from node.transaction.table import Client, Server
 
 CANCELLED = 487
 TRY_NEXT = (408, 503)
+
+
+class Context(Protocol):
+    """What becomes of a branch matters to: the response context of a fork, or a copy of a message."""
+
+    request: Request
+    ask: Callable[[Branch, float], None]
+    avoid: Callable[[Destination], None]
+    timed_out: bool
+
+    @property
+    def server(self) -> Server | None: ...
+    def provisional(self, branch: Branch, message: Message, now: float) -> None: ...
+    def final(self, branch: Branch, message: Message, now: float) -> None: ...
+    def failed(self, branch: Branch, status: int, now: float) -> None: ...
+    def release(self, branch: Branch) -> None: ...
 
 
 class FurtherAnswers:
@@ -46,7 +63,7 @@ class Branch:
         "superseded", "target", "tried_tcp",
     )  # fmt: skip
 
-    def __init__(self, context: ResponseContext, target: Target) -> None:
+    def __init__(self, context: Context, target: Target) -> None:
         self.context = context
         self.target = target
         self.client: Client | None = None
@@ -98,7 +115,9 @@ class Branch:
 
     def accepted(self) -> FurtherAnswers:
         """Takes over from the branch after its first 2xx."""
-        return FurtherAnswers(self.context.server)
+        server = self.context.server
+        assert server is not None, "only an INVITE is accepted, and it has a server transaction"
+        return FurtherAnswers(server)
 
     def cancel(self, reason: bytes, now: float) -> None:
         """Takes the branch back; before a provisional response it has to wait (9.1)."""
