@@ -16,11 +16,12 @@ class Messages(Protocol):
     def store(
         self,
         pending: Pending,
-        open: Sequence[str],
+        owed: Sequence[str],
         closed: Sequence[str],
         done: Callable[[Stored | StoreUnavailable], None],
+        /,
     ) -> None:
-        """Keeps a message that the devices `open` are owed and the devices `closed` have; told when as many
+        """Keeps a message that the devices `owed` are owed and the devices `closed` have; told when as many
         replicas as configured hold it."""
 
     def claim(
@@ -30,17 +31,18 @@ class Messages(Protocol):
         count: int,
         done: Callable[[Claimed | StoreUnavailable], None],
         fence: int = 0,
+        /,
     ) -> None:
         """The right to deliver what an address of record is owed, with the first `count` messages of each
         device. With a `fence`: the claim is kept for longer, and more is taken."""
 
-    def extend(self, aor: str, fence: int, done: Callable[[bool | StoreUnavailable], None]) -> None:
+    def extend(self, aor: str, fence: int, done: Callable[[bool | StoreUnavailable], None], /) -> None:
         """Keeps a claim for longer; False: it is lost."""
 
-    def release(self, aor: str, fence: int, done: Callable[[bool | StoreUnavailable], None]) -> None:
+    def release(self, aor: str, fence: int, done: Callable[[bool | StoreUnavailable], None], /) -> None:
         """Gives a claim back; True: somebody asked for it meanwhile, look again."""
 
     def confirm(
-        self, aor: str, marks: Sequence[Mark], done: Callable[[StoreUnavailable | None], None]
+        self, aor: str, marks: Sequence[Mark], done: Callable[[StoreUnavailable | None], None], /
     ) -> None:
         """Devices that are not owed a message any more; tried again inside while the store is away."""

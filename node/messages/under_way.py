@@ -16,25 +16,25 @@ class UnderWay:
     def __init__(self) -> None:
         self._copies: dict[str, dict[tuple[str, str], Copy]] = {}
 
-    def add(self, aor: str, id: str, copy: Copy) -> None:
-        """From now on `copy` brings message `id` to its device; it stands for an earlier one."""
+    def add(self, aor: str, message: str, copy: Copy) -> None:
+        """From now on `copy` brings `message` (its identity) to its device; it stands for an earlier one."""
         copies = self._copies.get(aor)
         if copies is None:
             copies = self._copies[aor] = {}
-        copies[id, copy.device] = copy
+        copies[message, copy.device] = copy
 
-    def remove(self, aor: str, id: str, copy: Copy) -> None:
+    def remove(self, aor: str, message: str, copy: Copy) -> None:
         """It has ended; nothing happens if it is not here."""
         copies = self._copies.get(aor)
-        if copies is not None and copies.get((id, copy.device)) is copy:
-            del copies[id, copy.device]
+        if copies is not None and copies.get((message, copy.device)) is copy:
+            del copies[message, copy.device]
             if not copies:
                 del self._copies[aor]
 
-    def has(self, aor: str, id: str, device: str) -> bool:
+    def has(self, aor: str, message: str, device: str) -> bool:
         """Whether that message is on its way to that device."""
         copies = self._copies.get(aor)
-        return copies is not None and (id, device) in copies
+        return copies is not None and (message, device) in copies
 
     def open(self, aor: str) -> tuple[Copy, ...]:
         """The copies for an address of record, in the order in which they were sent."""
