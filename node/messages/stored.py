@@ -9,6 +9,7 @@ knows it again. Date says when it was sent (RFC 3428 8): it is added where the s
 from __future__ import annotations
 
 from email.utils import formatdate
+from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
@@ -20,8 +21,13 @@ OF_ITS_WAY = ("via", "route", "record-route", "max-forwards", "date")
 
 def stored_form(message: Message, now_ms: int) -> bytes:
     """The bytes to store of a request that came at `now_ms` (since 1970)."""
-    date = b"Date: " + (message.first("date") or formatdate(now_ms // 1000, usegmt=True).encode())
+    date = b"Date: " + (message.first("date") or _date(now_ms // 1000))
     return message.forward(None, date, -1, b"", 0, 0, b"", OF_ITS_WAY)
+
+
+@lru_cache(maxsize=2)
+def _date(seconds: int) -> bytes:
+    return formatdate(seconds, usegmt=True).encode()
 
 
 def request_of(stored: bytes) -> Request:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from cluster.errors import StoreUnavailable
 from cluster.location.binding import Binding
 from cluster.location.service import Change, LocationService, Outcome
 from node.events import Registered, RegistrationRefused
+from node.fork.target import device_of
 from node.identity import Identity
 from node.registrar.answer import RegisterAnswer
 from node.registrar.contact import Refused, Wanted, read_contacts
@@ -24,6 +26,9 @@ from node.transport.address import is_address
 from node.transport.flow import Flow
 from node.transport.token import FlowTokens
 from node.waking.refresh import Refresh
+
+if TYPE_CHECKING:
+    from node.messages.drains import Drains
 
 EXTENSIONS = frozenset((b"path", b"outbound", b"gruu"))
 
@@ -79,6 +84,7 @@ class Registrar:
         self._failed = failed
         self._offer = offer
         self._refresh = refresh
+        self.delivery: Drains | None = None  # set where messages are stored
         self.waiting = 0  # for Redis, with what a REGISTER changes
 
     @staticmethod
@@ -210,6 +216,11 @@ class Registrar:
         request.reply(200, request.now, insert=lines + asked.caps)
         if self._refresh is not None:
             self._refresh.changed(asked.aor, asked.before, changes, outcome.record)
+        delivery = self.delivery
+        if delivery is not None and (outcome.record.messages or delivery.concerns(asked.aor)):
+            devices = [device_of(change.binding) for change in changes if change.ttl_ms]
+            if devices:
+                delivery.registered(asked.aor, outcome.record, devices, request.now)
         if self._emit is None:
             return
         self._emit(

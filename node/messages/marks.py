@@ -1,0 +1,61 @@
+"""What devices have taken, until the store knows it too.
+
+The store tries for some seconds to be told. When it was away for longer, the mark is kept here and told again
+once a claim brings the message back, so that an outage of the store makes no phone see a message twice.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from functools import partial
+from typing import TYPE_CHECKING
+
+from cluster.messages.pending import Mark
+
+if TYPE_CHECKING:
+    from cluster.errors import StoreUnavailable
+    from cluster.messages.pending import Owed
+    from node.messages.kept import Messages
+
+MOST = 20_000
+Key = tuple[str, str, str]
+
+
+class Marks:
+    """The marks of one node that the store has not confirmed."""
+
+    __slots__ = ("_failed", "_store", "_telling")
+
+    def __init__(self, store: Messages) -> None:
+        self._store = store
+        self._telling: set[Key] = set()
+        self._failed: OrderedDict[Key, int] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._telling) + len(self._failed)
+
+    def confirm(self, owed: Owed, aor: str, status: int) -> None:
+        """The final status of a device that will not be asked again."""
+        self._tell((aor, owed.pending.id, owed.device), status)
+
+    def known(self, owed: Owed, aor: str) -> bool:
+        """Whether the device has answered already."""
+        key = (aor, owed.pending.id, owed.device)
+        if key in self._telling:
+            return True
+        status = self._failed.pop(key, 0)
+        if status:
+            self._tell(key, status)
+        return bool(status)
+
+    def _tell(self, key: Key, status: int) -> None:
+        self._telling.add(key)
+        aor, message, device = key
+        self._store.confirm(aor, (Mark(message, device, status),), partial(self._told, key, status))
+
+    def _told(self, key: Key, status: int, failure: StoreUnavailable | None) -> None:
+        self._telling.discard(key)
+        if failure is not None:
+            self._failed[key] = status
+            if len(self._failed) > MOST:
+                self._failed.popitem(last=False)
