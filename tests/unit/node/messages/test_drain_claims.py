@@ -1,0 +1,201 @@
+"""A drain and its claim: extended, lost, lapsed, taken over, given back."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.node.messages.delivery_rig import AOR, PHONE, TABLET, Node, World
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def a(world: World) -> Node:
+    return Node(world, "a")
+
+
+@pytest.fixture
+def b(world: World) -> Node:
+    return Node(world, "b")
+
+
+def test_a_slow_phone_keeps_the_claim_alive(world: World, a: Node) -> None:
+    world.keep("m0", "m1")
+    world.register()
+    a.registered(PHONE)
+    world.advance(31)
+    assert world.holder == "a" and world.until > world.now
+    assert 8 <= world.calls.count("a:extend") <= 19
+    a.answer()
+    assert a.copies == ["m0", "m1"]
+
+
+def test_another_node_waits_and_continues_when_the_first_dies(world: World, a: Node, b: Node) -> None:
+    world.keep("m0", "m1")
+    world.register()
+    a.registered(PHONE)
+    a.answer()
+    assert a.copies == ["m0", "m1"]
+    world.nodes.remove(a)  # kill -9
+    world.register(flow="f2")
+    b.registered(PHONE)
+    assert b.copies == [] and b.drains.status()["waiting"] == 1
+    world.advance(5.5)
+    assert b.copies == ["m1"], "what was not confirmed is sent again"
+    b.answer()
+    assert not world.kept and b.drains.idle
+
+
+def test_the_holder_looks_again_for_a_device_of_another_node(world: World, a: Node, b: Node) -> None:
+    world.keep("m0", devices=(PHONE, TABLET))
+    world.register(PHONE)
+    a.registered(PHONE)
+    world.register(TABLET)
+    b.registered(TABLET)
+    assert b.copies == []
+    a.answer()
+    assert a.copies == ["m0", "m0"] and a.asked[1].context.device == TABLET  # type: ignore[attr-defined]
+    a.answer()
+    world.advance(6)
+    assert b.copies == [] and b.drains.idle and b.drains.status()["drains"] == 0
+
+
+def test_a_device_of_another_node_does_not_wait_for_a_slow_one(world: World, a: Node, b: Node) -> None:
+    world.keep("m0", devices=(PHONE, TABLET))
+    world.register(PHONE)
+    a.registered(PHONE)
+    world.register(TABLET)
+    b.registered(TABLET)
+    world.advance(3)
+    assert a.copies == ["m0", "m0"], "seen when the claim is extended"
+
+
+@pytest.mark.parametrize("claim", [1.0, 5.0, 60.0])
+def test_nothing_new_is_sent_when_the_claim_may_have_lapsed(world: World, claim: float) -> None:
+    node = Node(world, "a", claim=claim)
+    world.keep("m0", "m1", "m2")
+    world.register()
+    node.registered(PHONE)
+    world.now += claim + 0.1  # the process was stopped, and so were its timers
+    node.answer()
+    assert node.copies == ["m0"]
+    assert [mark.id for mark in world.marks] == ["m0"], "what was delivered stays delivered"
+    world.advance(claim + 1)
+    assert node.copies == ["m0", "m1"], "with a claim of its own"
+
+
+def test_the_time_of_a_claim_counts_from_before_it_was_asked_for(world: World, a: Node) -> None:
+    world.keep("m0")
+    world.register()
+    a.silent = True
+    a.registered(PHONE)
+    world.now += 5.0
+    a.silent = False
+    world.settle()
+    assert a.copies == [] and a.drains.status()["lost_claims"] == 1
+
+
+def test_an_extension_that_is_not_answered_does_not_count(world: World, a: Node) -> None:
+    world.keep("m0", "m1")
+    world.register()
+    a.registered(PHONE)
+    a.silent = True
+    world.advance(5)
+    a.answer()
+    assert a.copies == ["m0"]
+
+
+def test_a_claim_that_was_lost_ends_the_drain(world: World, a: Node) -> None:
+    world.keep("m0", "m1")
+    world.register()
+    a.registered(PHONE)
+    world.holder, world.until = "b", world.now + 100
+    world.fence += 1
+    world.advance(2.5)
+    assert a.drains.status()["lost_claims"] == 1
+    a.answer()
+    assert a.copies == ["m0"] and [mark.id for mark in world.marks] == ["m0"]
+    world.holder = ""
+    world.advance(106)
+    assert a.copies == ["m0", "m1"]
+
+
+def test_a_late_reply_to_a_lost_claim_changes_nothing(world: World, a: Node) -> None:
+    world.keep(*[f"m{number}" for number in range(12)])
+    world.register()
+    a.registered(PHONE)
+    for _ in range(9):
+        a.answer()
+    a.silent = True
+    a.answer()
+    assert world.calls[-1] == "a:take"
+    world.now += 6
+    a.timers.advance(world.now)
+    assert a.drains.status()["held"] == 0
+    a.silent = False
+    world.settle()
+    assert len(a.copies) == 10
+
+
+def test_the_store_is_away_and_comes_back(world: World, a: Node) -> None:
+    world.keep("m0")
+    world.register()
+    world.away = True
+    a.registered(PHONE)
+    assert a.copies == [] and a.drains.idle
+    world.advance(12)
+    world.away = False
+    world.advance(6)
+    assert a.answer() == "m0" and not world.kept
+
+
+def test_what_was_taken_while_the_store_was_away_is_not_sent_again(world: World, a: Node) -> None:
+    world.keep("m0", "m1")
+    world.register()
+    a.registered(PHONE)
+    world.away = True
+    a.answer()
+    assert a.copies == ["m0", "m1"]
+    a.answer()
+    assert not world.marks and a.drains.status()["unconfirmed"] == 2
+    world.advance(20)
+    world.away = False
+    world.advance(20)
+    assert a.copies == ["m0", "m1"] and not world.kept
+    assert a.drains.status()["unconfirmed"] == 0
+
+
+async def test_a_node_that_stops_gives_its_claim_back(world: World, a: Node, b: Node) -> None:
+    world.keep("m0", "m1")
+    world.register()
+    a.registered(PHONE)
+    a.drains.closing = True
+    a.answer()
+    assert a.copies == ["m0"] and world.holder == "" and a.drains.status()["drains"] == 0
+    await a.drains.drain()
+    b.look()
+    assert b.copies == ["m1"]
+
+
+async def test_a_node_that_stops_waits_for_a_copy_only_so_long(world: World, a: Node) -> None:
+    world.keep("m0")
+    world.register()
+    a.registered(PHONE)
+    a.registered(PHONE)
+    draining = a.drains.drain(0.05)
+    original = a.release
+
+    def release(*args: object) -> None:
+        original(*args)  # type: ignore[arg-type]
+        a.flush()
+
+    a.release = release  # type: ignore[method-assign]
+    await draining
+    assert world.holder == "" and world.calls[-1] == "a:release"
+    a.drains.look(AOR, world.now)
+    assert world.calls[-1] == "a:release", "nothing begins any more"
+    a.answer()
+    assert [mark.id for mark in world.marks] == ["m0"]
