@@ -145,8 +145,11 @@ class Drain:
             return
         now = self.house.clock()
         self.taking = False
-        if isinstance(claimed, StoreUnavailable) or not claimed.fence:
-            self._lose(now)
+        if isinstance(claimed, StoreUnavailable):
+            self._lose(self.house.claim_time, now)
+            return
+        if not claimed.fence:
+            self._lose(claimed.left_ms / 1000 + SLACK, now)
             return
         self._sure_since(started)
         self._hand_out(lanes, claimed, now)
@@ -156,7 +159,7 @@ class Drain:
         if self.state != HELD:
             return
         if now >= self.held_until:
-            self._lose(now)
+            self._lose(self.house.claim_time, now)
             return
         self.house.extends.restart(self, now, self._extend)
         self.house.store.extend(self.aor, self.fence, partial(self._extended, self.fence, now))
@@ -168,19 +171,20 @@ class Drain:
         if held is True:
             self._sure_since(started)
         elif held is False:
-            self._lose(self.house.clock())
+            self._lose(self.house.claim_time, self.house.clock())
 
     def _sure_since(self, started: float) -> None:
         self.held_until = max(self.held_until, started + SURE * self.house.claim_time)
 
-    def _lose(self, now: float) -> None:
-        """The claim is another's, or may be: what is on its way ends by itself."""
+    def _lose(self, delay: float, now: float) -> None:
+        """The claim is another's, or may be: what is on its way ends by itself, and in `delay` seconds the
+        store is asked again."""
         self.house.lost += 1
         self._end_claim()
         self.state = IDLE
         for lane in self.lanes.values():
             lane.put_down()
-        self._wait(self.house.claim_time, now)
+        self._wait(delay, now)
 
     def _release(self) -> None:
         fence = self.fence
@@ -221,6 +225,7 @@ class Drain:
 
     def _hand_out(self, lanes: list[Lane], claimed: Claimed, now: float) -> None:
         owed: dict[str, list[Owed]] = {}
+        more = claimed.more and bool(claimed.owed)
         for one in claimed.owed:
             owed.setdefault(one.device, []).append(one)
         for lane in lanes:
@@ -228,9 +233,9 @@ class Drain:
             if lane.reach is None or lane.copy is not None:
                 continue
             if not found:
-                lane.more = False
+                lane.more = more
                 continue
-            lane.taken([one for one in found if not self.house.marks.known(one, self.aor)], claimed.more)
+            lane.taken([one for one in found if not self.house.marks.known(one, self.aor)], more)
             if not lane.waiting:
                 lane.pause(PAUSE, now)  # until the store knows what we know
 
@@ -239,7 +244,7 @@ class Drain:
         if self.busy:
             return
         if now >= self.held_until:
-            self._lose(now)
+            self._lose(self.house.claim_time, now)
             return
         if self.house.closing:
             if not self.copies:
@@ -284,6 +289,7 @@ class Drain:
             house.marks.confirm(owed, self.aor, status)
             house.told(owed, status)
         else:
+            house.marks.note(owed, self.aor, status)
             lane.rest(status, response, house.retry, now)
         if self.busy:
             return

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from cluster.messages.pending import Mark
+from node.fork.response_context import UNREACHABLE
 
 if TYPE_CHECKING:
     from cluster.errors import StoreUnavailable
@@ -38,6 +39,11 @@ class Marks:
         """The final status of a device that will not be asked again."""
         self._tell((aor, owed.pending.id, owed.device), status)
 
+    def note(self, owed: Owed, aor: str, status: int) -> None:
+        """A device that could not be asked: told for operators only, and closes nothing."""
+        status = status if status in UNREACHABLE else 503
+        self._store.confirm(aor, (Mark(owed.pending.id, owed.device, status),), _ignore)
+
     def known(self, owed: Owed, aor: str) -> bool:
         """Whether the device has answered already."""
         key = (aor, owed.pending.id, owed.device)
@@ -59,3 +65,7 @@ class Marks:
             self._failed[key] = status
             if len(self._failed) > MOST:
                 self._failed.popitem(last=False)
+
+
+def _ignore(_: StoreUnavailable | None) -> None:
+    """A note that is lost is not missed."""

@@ -37,8 +37,10 @@ class World:
         self.until = 0.0
         self.asked_again = False
         self.away = False
+        self.most = 1000  # messages in one reply
         self.calls: list[str] = []
         self.marks: list[Mark] = []
+        self.notes: list[Mark] = []  # of tries in vain
         self.nodes: list[Node] = []
 
     def now_ms(self) -> int:
@@ -96,7 +98,7 @@ class World:
             mine.sort(key=lambda pending: pending.rank)
             found += [Owed(pending, seeker.device) for pending in mine[:count]]
             more = more or len(mine) > count
-        return tuple(found), more
+        return tuple(found[: self.most]), more or len(found) > self.most
 
 
 class Node:
@@ -108,7 +110,8 @@ class Node:
         self.replies: list[Callable[[], None]] = []
         self.silent = False  # replies of the store do not arrive
         self.asked: list[Branch] = []
-        self.gone: set[str] = set()
+        self.gone: set[str] = set()  # flows, as far as this node knows
+        self.broken: set[str] = set()  # flows that turn out to be gone
         self.events: list[Event] = []
         self.cache = True
         self.fetches = 0
@@ -136,7 +139,7 @@ class Node:
         return Target(binding.uri.encode(), flow_token=binding.flow, binding=binding)
 
     def ask(self, branch: Branch, now: float) -> None:
-        if branch.target.flow_token in self.gone:
+        if branch.target.flow_token in self.broken:
             branch.failed(430, "gone", now)
         else:
             self.asked.append(branch)
@@ -247,6 +250,9 @@ class Node:
     def confirm(self, aor: str, marks: Sequence[Mark], done: Callable[[Any], None]) -> None:
         if not self.world.away:
             for mark in marks:
+                if mark.status in (408, 430, 503):
+                    self.world.notes.append(mark)
+                    continue
                 self.world.marks.append(mark)
                 devices = self.world.open.get(mark.id, set())
                 devices -= {mark.device, ANYBODY}

@@ -122,6 +122,7 @@ def test_a_device_that_cannot_be_asked_keeps_it(world: World, node: Node, status
     node.registered(PHONE)
     node.answer(status)
     assert list(world.kept) == ["m0", "m1"] and node.copies == ["m0"] and not node.events
+    assert [(mark.id, mark.device, mark.status) for mark in world.notes] == [("m0", PHONE, status)]
     assert world.holder == "", "the claim is not kept for a device that rests"
     world.advance(1)
     world.register()
@@ -139,6 +140,7 @@ def test_what_no_device_said_closes_nothing(world: World, node: Node, status: in
     node.registered(PHONE)
     node.fail(status)
     assert list(world.kept) == ["m0"] and not world.marks
+    assert [mark.status for mark in world.notes] == [503]
 
 
 def test_a_resting_device_holds_nobody_up(world: World, node: Node) -> None:
@@ -155,7 +157,7 @@ def test_a_resting_device_holds_nobody_up(world: World, node: Node) -> None:
 
 
 def test_backoff_doubles_and_a_delivery_ends_it(world: World, node: Node) -> None:
-    world.keep("m0")
+    world.keep("m0", "m1")
     world.register()
     node.registered(PHONE)
     for delay in (30, 60, 120):
@@ -166,6 +168,9 @@ def test_backoff_doubles_and_a_delivery_ends_it(world: World, node: Node) -> Non
         world.advance(2)
         assert len(node.copies) == tried + 1
     node.answer(200)
+    node.answer(503)
+    world.advance(31)
+    assert node.answer(200) == "m1"
     assert not world.kept and nothing_left(node)
 
 
@@ -251,3 +256,48 @@ def test_a_look_during_the_claim_and_the_release_is_not_lost(world: World, node:
     node.silent = False
     world.settle()
     assert node.copies[-1] == "m2"
+
+
+def test_what_is_stored_while_the_claim_is_asked_for_follows(world: World, node: Node) -> None:
+    world.keep("m0")
+    world.register()
+    node.silent = True
+    node.registered(PHONE)
+    world.keep("m1")
+    node.look()
+    node.silent = False
+    world.settle()
+    node.answer()
+    node.answer()
+    assert node.copies == ["m0", "m1"]
+
+
+def test_flows_that_turn_out_to_be_gone_end_the_drain_once(world: World, node: Node) -> None:
+    world.keep("m0", devices=(PHONE, TABLET))
+    world.register(PHONE, flow="f1")
+    world.register(TABLET, flow="f2")
+    node.broken |= {"f1", "f2"}
+    node.look()
+    assert node.copies == [] and world.calls == ["a:claim", "a:release"]
+    assert [mark.status for mark in world.notes] == [430, 430] and nothing_left(node)
+
+
+def test_a_flow_that_turns_out_to_be_gone_leaves_the_other_device_alone(world: World, node: Node) -> None:
+    world.keep("m0", "m1", devices=(PHONE, TABLET))
+    world.register(PHONE, flow="f1")
+    world.register(TABLET, flow="f2")
+    node.broken.add("f1")
+    node.look()
+    node.answer()
+    node.answer()
+    assert node.copies == ["m0", "m1"] and nothing_left(node)
+
+
+def test_a_device_that_got_nothing_of_a_full_batch_asks_again(world: World, node: Node) -> None:
+    world.keep(*[f"m{number:02}" for number in range(12)])
+    world.keep("t0", devices=(TABLET,))
+    world.register(PHONE)
+    world.register(TABLET)
+    world.most = 10
+    node.look()
+    assert set(node.copies) == {"m00", "t0"}

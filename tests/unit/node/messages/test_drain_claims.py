@@ -116,8 +116,10 @@ def test_a_claim_that_was_lost_ends_the_drain(world: World, a: Node) -> None:
     world.fence += 1
     world.advance(2.5)
     assert a.drains.status()["lost_claims"] == 1
+    world.calls.clear()
     a.answer()
     assert a.copies == ["m0"] and [mark.id for mark in world.marks] == ["m0"]
+    assert world.calls == ["a:claim"], "whether it is free is asked at once"
     world.holder = ""
     world.advance(106)
     assert a.copies == ["m0", "m1"]
@@ -137,7 +139,7 @@ def test_a_late_reply_to_a_lost_claim_changes_nothing(world: World, a: Node) -> 
     assert a.drains.status()["held"] == 0
     a.silent = False
     world.settle()
-    assert len(a.copies) == 10
+    assert len(a.copies) == 10 and a.drains.status()["lost_claims"] == 1
 
 
 def test_the_store_is_away_and_comes_back(world: World, a: Node) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+from cluster.location.record import Record
 from node.messages import drains as drains_module
 from tests.unit.node.messages.delivery_rig import AOR, PHONE, TABLET, Node, World
 
@@ -127,6 +130,7 @@ def test_the_longest_waiting_gives_way(world: World, node: Node, monkeypatch: py
         node.answer(503)
     status = node.drains.status()
     assert (status["drains"], status["waiting"], status["gave_way"]) == (2, 2, 1)
+    assert len(node.asked) == 3
 
 
 def test_nobody_gives_way_who_works(world: World, node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,6 +155,44 @@ def test_waiting_again_and_again_fills_no_heap(world: World, node: Node) -> None
         node.registered(PHONE)
         node.answer(503)
     assert len(node.drains._due) <= 66 and node.drains.status()["waiting"] == 1
+
+
+def test_a_record_that_cannot_be_read_is_read_later(world: World, node: Node) -> None:
+    world.keep("m0")
+    world.register()
+    node.cache = False
+    world.away = True
+    node.look()
+    assert node.drains.status()["waiting"] == 1
+    world.away = False
+    world.advance(6)
+    assert node.copies == ["m0"]
+
+
+async def test_a_look_during_a_read_reads_once_more(world: World, node: Node) -> None:
+    world.keep("m0", devices=(TABLET,))
+    world.register()
+    world.known.add(PHONE)
+    node.cache = False
+    stale, gate = world.record, asyncio.Event()
+    reads: list[asyncio.Task[None]] = []
+    records = [stale]
+
+    async def fetch(aor: str) -> Record:
+        await gate.wait()
+        return records.pop() if records else world.record
+
+    node.fetch = fetch  # type: ignore[method-assign]
+    node.drains._spawn = lambda work: reads.append(asyncio.create_task(work))
+    node.look()
+    await asyncio.sleep(0)
+    world.keep("m1")
+    node.look()
+    assert len(reads) == 1
+    gate.set()
+    await asyncio.wait_for(reads[0], 5)
+    world.settle()
+    assert node.copies == ["m1"]
 
 
 def test_counts(world: World, node: Node) -> None:
