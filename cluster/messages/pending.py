@@ -74,3 +74,13 @@ class Expired(msgspec.Struct, frozen=True):
     call_id: str
     devices: tuple[str, ...]  # that never confirmed it
     stored_at: int
+
+
+class Swept(msgspec.Struct, frozen=True):
+    """What the collector found in one queue: `expired` have left, `pending` stay; `waiting` are the devices
+    that are owed something."""
+
+    expired: tuple[Expired, ...] = ()
+    pending: int = 0
+    waiting: tuple[str, ...] = ()
+    claimed: bool = False
