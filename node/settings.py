@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from cluster.messages.settings import MessagesSettings
+
 
 class NodeSettings(msgspec.Struct, kw_only=True, frozen=True):
     """Section `[node]`: who this node is and where it listens."""
@@ -307,4 +309,5 @@ class NodeRoomSettings(msgspec.Struct, kw_only=True, frozen=True):
     registrar: RegistrarSettings = RegistrarSettings()
     routing: RoutingSettings = RoutingSettings()
     waking: WakingSettings = WakingSettings()
+    messages: MessagesSettings = MessagesSettings()
     limits: LimitsSettings = LimitsSettings()
