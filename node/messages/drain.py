@@ -225,19 +225,15 @@ class Drain:
 
     def _hand_out(self, lanes: list[Lane], claimed: Claimed, now: float) -> None:
         owed: dict[str, list[Owed]] = {}
-        more = claimed.more and bool(claimed.owed)
         for one in claimed.owed:
             owed.setdefault(one.device, []).append(one)
         for lane in lanes:
-            found = owed.get(lane.device)
             if lane.reach is None or lane.copy is not None:
                 continue
-            if not found:
-                lane.more = more
-                continue
-            lane.taken([one for one in found if not self.house.marks.known(one, self.aor)], more)
-            if not lane.waiting:
-                lane.pause(PAUSE, now)  # until the store knows what we know
+            found = owed.get(lane.device, ())
+            lane.taken([one for one in found if not self.house.marks.known(one, self.aor)], claimed.more)
+            if not lane.waiting and (found or (claimed.more and not owed)):
+                lane.pause(PAUSE, now)  # there is something, of which the store does not know what we know
 
     def _go_on(self, now: float) -> None:
         """Gives each lane its next message, takes more, or releases what is done."""
@@ -291,8 +287,6 @@ class Drain:
         else:
             house.marks.note(owed, self.aor, status)
             lane.rest(status, response, house.retry, now)
-        if self.busy:
-            return
         if self.state == HELD:
             self._go_on(now)
         elif self.state == IDLE:

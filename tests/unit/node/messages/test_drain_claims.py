@@ -170,6 +170,19 @@ def test_what_was_taken_while_the_store_was_away_is_not_sent_again(world: World,
     assert a.drains.status()["unconfirmed"] == 0
 
 
+def test_what_the_store_holds_back_is_asked_for_again(world: World, a: Node) -> None:
+    world.keep("m0", "m1")
+    world.register()
+    world.most = 0  # it has confirmations of everything that it could hand out, and more
+    a.registered(PHONE)
+    assert a.copies == [] and world.holder == ""
+    world.advance(0.5)
+    assert world.calls == ["a:claim", "a:release"]
+    world.most = 10
+    world.advance(1)
+    assert a.copies == ["m0"]
+
+
 async def test_a_node_that_stops_gives_its_claim_back(world: World, a: Node, b: Node) -> None:
     world.keep("m0", "m1")
     world.register()
