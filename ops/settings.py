@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from cluster.collect.settings import StorageSettings
+from cluster.messages.settings import MessagesSettings
 from cluster.push.settings import (
     ApnsApp,
     FcmApp,
@@ -51,8 +53,10 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True):
     registrar: RegistrarSettings = RegistrarSettings()
     routing: RoutingSettings = RoutingSettings()
     waking: WakingSettings = WakingSettings()
+    messages: MessagesSettings = MessagesSettings()
     limits: LimitsSettings = LimitsSettings()
     redis: RedisSettings = RedisSettings()
+    storage: StorageSettings = StorageSettings()
     etcd: EtcdSettings = EtcdSettings()
     push: PushSettings = PushSettings()
     apns: dict[str, ApnsApp] = {}
@@ -72,6 +76,7 @@ class Settings(msgspec.Struct, kw_only=True, frozen=True):
             registrar=self.registrar,
             routing=self.routing,
             waking=self.waking,
+            messages=self.messages,
             limits=self.limits,
         )
 

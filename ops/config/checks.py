@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from cluster.errors import BadAddress
 from cluster.redis.address import parse_url
 from node.transport.address import ListenAddress, parse_listen, split_host
+from ops.config.message_checks import check_messages
 from ops.config.push_checks import Finding, check_push
 from ops.settings import Settings
 
@@ -20,6 +21,7 @@ def check(settings: Settings) -> Iterator[Finding]:
     yield from _files(settings)
     yield from _registrar(settings)
     yield from check_push(settings)
+    yield from check_messages(settings)
 
 
 def _addresses(settings: Settings) -> Iterator[Finding]:
