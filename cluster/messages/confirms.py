@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from cluster.errors import StoreUnavailable
-from cluster.messages.pending import Mark
+from cluster.messages.pending import AGAIN, Mark
 from cluster.messages.queue import Queue
 
 PATIENCE = 10.0  # s
@@ -81,11 +81,12 @@ class Confirms:
             self._ask(aor, waiting)
 
     def unanswered(self, aor: str) -> set[tuple[str, str]]:
-        """(id, device) of marks that Redis may not have yet."""
+        """(id, device) of what is not owed any more, which Redis may not know yet."""
         waiting = self._waiting.get(aor)
         if waiting is None:
             return set()
-        return {(mark.id, mark.device) for e in waiting.asked + waiting.new for mark in e.marks}
+        marks = (mark for entry in waiting.asked + waiting.new for mark in entry.marks)
+        return {(mark.id, mark.device) for mark in marks if mark.status not in AGAIN}
 
     def close(self) -> None:
         """Give up what is not answered."""

@@ -55,3 +55,11 @@ class MessageNotKept(Event, frozen=True):
     call_id: str
     devices: tuple[str, ...]
     reason: str
+
+
+class FsyncUnavailable(Event, frozen=True):
+    """`[messages] fsync` is set, but this server cannot confirm it: no message is accepted there. `reason`
+    says what is needed, and what the server answered."""
+
+    address: str
+    reason: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 ANYBODY = "*"  # the device of a message that nobody in particular is owed: who registers first gets it
+AGAIN = (408, 430, 503)  # silent, its flow is gone, not reachable: it will be tried again
 RANKS = ("emergency", "urgent", "normal", "non-urgent")  # Priority (RFC 3261 20.26), first served first
 
 
@@ -58,7 +59,8 @@ class Claimed(msgspec.Struct, frozen=True):
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """A device is not owed a message any more: `status` is its final response, 2xx if it has it."""
+    """A device is not owed a message any more: `status` is its final response, 2xx if it has it. A status of
+    `AGAIN` is only noted, for operators: it is still owed."""
 
     id: str
     device: str

@@ -17,14 +17,16 @@ from cluster.location.service import LocationService
 from cluster.messages import listing
 from cluster.messages.claims import Claims
 from cluster.messages.confirms import Confirms
-from cluster.messages.events import MessageStored
+from cluster.messages.events import FsyncUnavailable, MessageStored
 from cluster.messages.listing import Row
 from cluster.messages.pending import Claimed, Expired, Mark, Pending, Seeker, Stored, Swept
 from cluster.messages.queue import BEGIN, Queue
 from cluster.messages.record import expired
 from cluster.messages.settings import MessagesSettings
 from cluster.messages.total import Total
+from cluster.redis.address import options_of, parse_url
 from cluster.redis.connection import Connection, settle
+from cluster.redis.fences import Fences
 from cluster.redis.link import Done
 from cluster.settings import RedisSettings
 
@@ -57,6 +59,17 @@ class Messages:
         self._confirms = Confirms(self._queue, self._left)
         self._claim_ms = round(settings.claim * 1000)
         self._claims = Claims(self._queue, self._confirms, name, self._claim_ms, self._locations.cache.drop)
+        own = settings.replicas >= 0
+        self._fences = Fences(
+            self._store.topology,
+            options_of(redis, parse_url(redis.url), f"clarion-{name}"),
+            settings.replicas if own else redis.replicas,
+            fsync=settings.fsync,
+            not_able=self._not_able,
+            option="[messages] replicas" if own else "[redis] replicas",
+        )
+        self._fence_prefix = f"{redis.prefix}:fence:"
+        self._unable: set[str] = set()
         self._loaded: set[Connection] = set()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -69,6 +82,7 @@ class Messages:
         """Call it before the location service is closed."""
         if self._timer is not None:
             self._timer.cancel()
+        await self._fences.close()
         self._confirms.close()
         self._total.close()
 
@@ -191,7 +205,12 @@ class Messages:
             return
         self._total.add(-first[0] if again else 1)
         stored = Stored("", again, () if again else tuple(_text(device) for device in first))
-        self._kept(pending, owed, stored, done)
+        kept = functools.partial(self._kept, pending, owed, stored, done)
+        if self._fences.needed:
+            fence_key = f"{self._fence_prefix}{{{pending.aor}}}".encode()
+            self._fences.submit(self._queue.key(pending.aor), fence_key, kept)
+        else:
+            kept(None)
 
     def _kept(
         self,
@@ -199,7 +218,11 @@ class Messages:
         owed: tuple[str, ...],
         stored: Stored,
         done: Callable[[Stored | StoreUnavailable], None],
+        error: StoreUnavailable | None,
     ) -> None:
+        if error is not None:
+            done(error)
+            return
         if not stored.again:
             self._emit(
                 MessageStored(
@@ -212,6 +235,13 @@ class Messages:
         self._total.add(-count)
         if changed:
             self._locations.cache.drop(aor)
+
+    def _not_able(self, address: str, answer: str) -> None:
+        """Told once for each server."""
+        if address not in self._unable:
+            self._unable.add(address)
+            reason = f"[messages] fsync needs Redis 7.2 or Valkey with `appendonly yes`: {answer}"
+            self._emit(FsyncUnavailable(address, reason))
 
     async def _ask(self, method: Callable[..., None], *arguments: Any) -> Any:
         answer: asyncio.Future[Any] = self._loop.create_future()

@@ -72,6 +72,11 @@ class Connection:
                 await self._ready.wait()
         return self.up
 
+    @property
+    def link(self) -> object:
+        """The present link, another one after each loss; None while there is none."""
+        return self._link if self.up else None
+
     def reconnect(self, reason: str) -> None:
         """Give the present link up; `locate` is asked where to go now."""
         if self._link is not None:
