@@ -52,7 +52,9 @@ class RecordCache:
         self.hits += 1
         self._fresh.move_to_end(aor)
         if record.until <= now_ms:
-            record = self._fresh[aor] = make_record(aor, record.bindings, now_ms)
+            record = self._fresh[aor] = make_record(
+                aor, record.bindings, now_ms, record.known, record.messages
+            )
         return record
 
     def put(self, record: Record) -> None:
@@ -90,4 +92,6 @@ class RecordCache:
         record = self._stale.get(aor)
         if record is None:
             return None
-        return record if record.until > now_ms else make_record(aor, record.bindings, now_ms)
+        if record.until > now_ms:
+            return record
+        return make_record(aor, record.bindings, now_ms, record.known, record.messages)

@@ -46,15 +46,32 @@ class Outcome(msgspec.Struct, frozen=True):
     evicted: tuple[str, ...] = ()  # device keys that had to go because of max_contacts or the same push token
 
 
-def make_record(aor: str, bindings: Iterable[Binding], now_ms: int) -> Record:
+_NONE: dict[str, bool] = {}
+
+
+def make_record(
+    aor: str,
+    bindings: Iterable[Binding],
+    now_ms: int,
+    known: bool = False,
+    messages: dict[str, bool] = _NONE,
+) -> Record:
     """A record of those bindings that still live at `now_ms`, in the order in which they are tried."""
     living = [binding for binding in bindings if binding.message_expires_at > now_ms]
     if not living:
-        return Record(aor)
+        return Record(aor, (), NEVER, known, messages)
     if len(living) == 1:
-        return Record(aor, (living[0],), living[0].message_expires_at)
+        return Record(aor, (living[0],), living[0].message_expires_at, known, messages)
     living.sort(key=_order)
-    return Record(aor, tuple(living), min(binding.message_expires_at for binding in living))
+    until = min(binding.message_expires_at for binding in living)
+    return Record(aor, tuple(living), until, known, messages)
+
+
+def marked(marker: bytes | None) -> dict[str, bool]:
+    """What the marker of stored messages says of each device: lines "+device" (owed) and "-device"."""
+    if not marker:
+        return _NONE
+    return {line[1:]: line[0] == "+" for line in marker.decode("utf-8", "replace").split("\n") if line}
 
 
 def _order(binding: Binding) -> tuple[int, int]:

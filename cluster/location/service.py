@@ -19,7 +19,7 @@ from cluster.location import listing
 from cluster.location.binding import VERSION, Binding, decode, encode_tail, line, stamped
 from cluster.location.cache import RecordCache
 from cluster.location.publications import Heard, Publications
-from cluster.location.record import Change, Outcome, Record, make_record
+from cluster.location.record import Change, Outcome, Record, make_record, marked
 from cluster.redis.address import options_of, parse_url
 from cluster.redis.clock import StoreClock
 from cluster.redis.connection import Connection, settle
@@ -50,9 +50,13 @@ class _Flight:
 class LocationService:
     """Which bindings an address of record has. One per node; make it inside the running loop."""
 
-    def __init__(self, settings: RedisSettings, emit: Emit = silent, name: str = "clarion") -> None:
-        """`name` is how `CLIENT LIST` shows this node. Raises BadAddress."""
+    def __init__(
+        self, settings: RedisSettings, emit: Emit = silent, name: str = "clarion", keep: float = 0.0
+    ) -> None:
+        """`name` is how `CLIENT LIST` shows this node. `keep`: seconds that what is known of a user outlives
+        the last binding, so that the user is known and expiries can be told. Raises BadAddress."""
         self._settings = settings
+        self._keep_ms = int(1000 * keep)
         self._emit = emit
         self._prefix = f"{settings.prefix}:aor:".encode()
         self._cache = RecordCache(settings.cache_records)
@@ -187,7 +191,8 @@ class LocationService:
     ) -> None:
         """The same without a Task: `done` gets the Outcome or the StoreUnavailable. It must not raise."""
         arguments: list[Word] = [
-            self._publications.channel(aor), max_contacts, b"1" if wildcard else b"0", line(call_id), cseq
+            self._publications.channel(aor), max_contacts, b"1" if wildcard else b"0", line(call_id), cseq,
+            self._keep_ms,
         ]  # fmt: skip
         for change in changes:
             b = change.binding
@@ -234,7 +239,8 @@ class LocationService:
         if error is None:
             found = (decode(field, value) for field, value in reply.items())
             bindings = [binding for binding in found if binding is not None]
-            record = make_record(aor, bindings, self._clock.now_ms())
+            messages = marked(reply.get(b":messages"))
+            record = make_record(aor, bindings, self._clock.now_ms(), bool(reply), messages)
             if self._caching and flight.cacheable:
                 self._cache.put(record)
         for answer in flight.waiting:
@@ -253,9 +259,9 @@ class LocationService:
             done(reply)
             return
         if type(reply) is int:  # the usual case: the binding of the request is the only one
-            status, now, others, evicted = 0, reply, (), ()
+            status, now, others, evicted, marker = 0, reply, (), (), b""
         else:
-            status, now, others, evicted = reply
+            status, now, others, evicted, marker = reply
         bindings = {}
         for index in range(0, len(others), 2):
             binding = decode(others[index], others[index + 1])
@@ -267,7 +273,7 @@ class LocationService:
                     bindings[change.binding.key] = stamped(
                         change.binding, now, change.ttl_ms, change.message_ttl_ms, call_id, cseq
                     )
-        record = make_record(aor, bindings.values(), now)
+        record = make_record(aor, bindings.values(), now, True, marked(marker))
         if self._caching:
             self._cache.put(record)
         gone = tuple(key.decode() for key in evicted) if evicted else ()

@@ -41,9 +41,9 @@ def unique_aor() -> str:
 class Rig:
     """One node's location service with what it told, and REGISTERs in few words."""
 
-    def __init__(self, url: str, **settings: Any) -> None:
+    def __init__(self, url: str, keep: float = 0.0, **settings: Any) -> None:
         self.events: list[Event] = []
-        self.service = LocationService(RedisSettings(url=url, **settings), self.events.append)
+        self.service = LocationService(RedisSettings(url=url, **settings), self.events.append, keep=keep)
 
     async def put(
         self,

@@ -66,13 +66,13 @@ async def test_a_cluster_of_three_masters() -> None:
         hosts = ",".join(f"127.0.0.1:{port}" for port in (free_port(), servers[0].port))
         async with rig(f"cluster://{hosts}") as node, rig(f"cluster://127.0.0.1:{servers[2].port}") as other:
             assert node.service.connected
-            aors = [unique_aor() for _ in range(30)]
+            aors = [unique_aor() for _ in range(100)]
             for aor in aors:
                 await node.put(aor, device("x"))
             sizes = [server.call("DBSIZE") for server in servers]
-            assert sum(sizes) == 30 and min(sizes) > 0
-            assert await other.service.count() == 30
-            assert len([record async for record in other.service.scan(limit=100)]) == 30
+            assert sum(sizes) == 100 and min(sizes) > 0
+            assert await other.service.count() == 100
+            assert len([record async for record in other.service.scan(limit=1000)]) == 100
             for aor in aors:
                 assert await other.keys(aor) == ["<x>"]
                 await node.put(aor, device("x"), ttl=0, cseq=2)
