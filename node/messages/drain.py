@@ -34,7 +34,7 @@ IDLE, CLAIMING, HELD, RELEASING = range(4)
 BATCH = 10  # messages of one device that are held here
 SURE = 0.95  # of a claim's time: clocks do not run alike
 SLACK = 0.1  # seconds that another node's claim has to be over before it is asked for
-PAUSE = 1.0  # seconds until a message whose copy is on its way otherwise is looked at again
+PAUSE = 1.0  # seconds until a device to which something is on its way otherwise is looked at again
 
 
 class Drain:
@@ -77,7 +77,12 @@ class Drain:
 
     def look(self, now: float) -> None:
         """There may be something to hand out."""
+        others = self._elsewhere()
         for lane in self.lanes.values():
+            if lane.device in others:
+                lane.pause(PAUSE, now)
+            else:
+                lane.resume()
             lane.more = lane.reach is not None and self._may_be_owed(lane.device, lane.reach)
         if self.state == IDLE:
             self._claim(now)
@@ -218,6 +223,11 @@ class Drain:
         if not messages:
             return False
         return (reach.named and messages.get(device, True)) or messages.get(ANYBODY, False)
+
+    def _elsewhere(self) -> set[str]:
+        """Devices that a copy is on its way to that is not of this drain: what they are owed came later."""
+        own = {lane.copy for lane in self.lanes.values()}
+        return {copy.device for copy in self.house.under_way.open(self.aor) if copy not in own}
 
     def _hungry(self, now: float) -> list[Lane]:
         """Lanes that could hand out more than they hold."""

@@ -26,7 +26,18 @@ LONGEST_REST = 3600.0  # seconds
 class Lane:
     """One device of one address of record."""
 
-    __slots__ = ("copy", "device", "more", "owed", "reach", "rest_until", "tried_at", "tries", "waiting")
+    __slots__ = (
+        "copy",
+        "device",
+        "more",
+        "owed",
+        "paused",
+        "reach",
+        "rest_until",
+        "tried_at",
+        "tries",
+        "waiting",
+    )
 
     def __init__(self, device: str, reach: Reach) -> None:
         self.device = device
@@ -36,6 +47,7 @@ class Lane:
         self.copy: Copy | None = None
         self.more = True  # the store may have more
         self.tries = 0  # in vain, one after the other
+        self.paused = False  # it rests because something else is on its way to the device
         self.rest_until = 0.0  # NEVER: until it registers
         self.tried_at = 0  # the latest registration that was known when it went to rest
 
@@ -75,6 +87,7 @@ class Lane:
         """The device could not be asked. A flow that is gone comes back with a REGISTER only; else it is
         tried again after `retry` seconds, doubled each time, or as long as it asks for."""
         self.put_down()
+        self.paused = False
         self.tried_at = self.reach.registered_at if self.reach is not None else 0
         if status == 430:
             self.rest_until = NEVER
@@ -85,10 +98,17 @@ class Lane:
         self.rest_until = now + min(delay, LONGEST_REST)
 
     def pause(self, delay: float, now: float) -> None:
-        """An earlier copy of the same message is on its way to the device: the order waits for it."""
-        self.put_down()
-        self.tried_at = self.reach.registered_at if self.reach is not None else 0
-        self.rest_until = now + delay
+        """The order waits for what is on its way to the device otherwise."""
+        if self.paused or self.rest_until <= now:
+            self.put_down()
+            self.paused = True
+            self.rest_until = now + delay
+
+    def resume(self) -> None:
+        """Nothing is to be waited for any more."""
+        if self.paused:
+            self.paused = False
+            self.rest_until = 0.0
 
 
 def closes(status: int, response: Message | None) -> bool:

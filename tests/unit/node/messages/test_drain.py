@@ -219,10 +219,40 @@ def test_a_copy_that_is_under_way_otherwise_is_waited_for(world: World, node: No
     other = type("Other", (), {"device": PHONE, "branch": None})()
     node.under_way.add(AOR, "m0", other)
     node.look()
-    assert node.copies == [] and world.holder == ""
+    world.advance(5)
+    assert node.copies == [] and world.calls == [] and node.drains.status()["waiting"] == 1
     node.under_way.remove(AOR, "m0", other)
     world.advance(1.5)
     assert node.copies == ["m0"]
+
+
+def test_a_look_ends_the_wait_for_another_copy_but_not_the_rest_of_a_device(world: World, node: Node) -> None:
+    world.keep("m0")
+    world.register()
+    other = type("Other", (), {"device": PHONE, "branch": None})()
+    node.under_way.add(AOR, "m0", other)
+    node.look()
+    node.under_way.remove(AOR, "m0", other)
+    node.look()
+    node.answer(503)
+    node.under_way.add(AOR, "m0", other)
+    node.look()
+    node.under_way.remove(AOR, "m0", other)
+    node.look()
+    world.advance(2)
+    assert node.copies == ["m0"]
+    world.advance(30)
+    assert node.copies == ["m0", "m0"]
+
+
+def test_a_message_that_began_its_way_meanwhile_is_not_sent_twice(world: World, node: Node) -> None:
+    world.keep("m0", "m1")
+    world.register()
+    node.look()
+    other = type("Other", (), {"device": PHONE, "branch": None})()
+    node.under_way.add(AOR, "m1", other)
+    node.answer()
+    assert node.copies == ["m0"] and world.holder == ""
 
 
 def test_what_is_stored_meanwhile_follows(world: World, node: Node) -> None:
