@@ -1,6 +1,7 @@
 """The local admin socket: JSON over HTTP on a UNIX socket that only the node's own user may open."""
 
 import os
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -8,24 +9,28 @@ import orjson
 from aiohttp import web
 
 from cluster.errors import StoreUnavailable
-from ops.errors import StartError
+from ops.errors import NotPossible, StartError
 
 LONGEST_PATH = 107  # bytes that sockaddr_un holds
 
 
 class Observed(Protocol):
-    """What the admin socket shows."""
+    """What the admin socket shows, and what it can be told to do."""
 
     @property
     def ready(self) -> bool: ...
     def status(self) -> dict[str, Any]: ...
     async def registrations(self, aor: str | None) -> list[dict[str, Any]]: ...
     async def explained(self, aor: str) -> list[dict[str, Any]]: ...
+    async def messages(self, aor: str | None) -> list[dict[str, Any]]: ...
+    async def drop_messages(self, aor: str, identity: str) -> dict[str, Any]: ...
+    async def retry_messages(self, aor: str) -> dict[str, Any]: ...
 
 
 class AdminServer:
-    """Serves `/status`, `/registrations`, `/registrations/{aor}`, `/explain/push/{aor}`, `/healthz` and
-    `/readyz`."""
+    """Serves `/status`, `/registrations`, `/registrations/{aor}`, `/explain/push/{aor}`, `/messages`,
+    `/messages/{aor}`, `/healthz` and `/readyz`; takes POST to `/messages/{aor}/drop`,
+    `/messages/{aor}/drop/{id}` and `/messages/{aor}/retry`."""
 
     def __init__(self, path: Path, observed: Observed) -> None:
         self.path = path
@@ -39,6 +44,11 @@ class AdminServer:
                 web.get("/registrations", self._registrations),
                 web.get("/registrations/{aor}", self._registrations),
                 web.get("/explain/push/{aor}", self._explained),
+                web.get("/messages", self._messages),
+                web.get("/messages/{aor}", self._messages),
+                web.post("/messages/{aor}/drop", self._drop),
+                web.post("/messages/{aor}/drop/{id}", self._drop),
+                web.post("/messages/{aor}/retry", self._retry),
             ]
         )
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
@@ -77,17 +87,30 @@ class AdminServer:
         return _json(self._observed.status())
 
     async def _registrations(self, request: web.Request) -> web.Response:
-        aor = request.match_info.get("aor")
-        try:
-            return _json(await self._observed.registrations(aor))
-        except StoreUnavailable as error:
-            return _json({"error": str(error)}, 503)
+        return await _answer(self._observed.registrations(request.match_info.get("aor")))
 
     async def _explained(self, request: web.Request) -> web.Response:
-        try:
-            return _json(await self._observed.explained(request.match_info["aor"]))
-        except StoreUnavailable as error:
-            return _json({"error": str(error)}, 503)
+        return await _answer(self._observed.explained(request.match_info["aor"]))
+
+    async def _messages(self, request: web.Request) -> web.Response:
+        return await _answer(self._observed.messages(request.match_info.get("aor")))
+
+    async def _drop(self, request: web.Request) -> web.Response:
+        identity = request.match_info.get("id", "")
+        return await _answer(self._observed.drop_messages(request.match_info["aor"], identity))
+
+    async def _retry(self, request: web.Request) -> web.Response:
+        return await _answer(self._observed.retry_messages(request.match_info["aor"]))
+
+
+async def _answer(asked: Awaitable[object]) -> web.Response:
+    """What the node says, or why it cannot."""
+    try:
+        return _json(await asked)
+    except StoreUnavailable as error:
+        return _json({"error": str(error)}, 503)
+    except NotPossible as error:
+        return _json({"error": str(error)}, 409)
 
 
 def socket_path(path: Path) -> str:

@@ -19,9 +19,18 @@ class AdminUnavailable(Exception):
 
 def ask(path: Path, *parts: str) -> Any:
     """The decoded answer to GET /part/part. Raises AdminUnavailable."""
+    return _asked("GET", path, parts)
+
+
+def order(path: Path, *parts: str) -> Any:
+    """The decoded answer to POST /part/part. Raises AdminUnavailable."""
+    return _asked("POST", path, parts)
+
+
+def _asked(method: str, path: Path, parts: tuple[str, ...]) -> Any:
     connection = _UnixConnection(path)
     try:
-        connection.request("GET", "/" + "/".join(quote(part, safe="") for part in parts))
+        connection.request(method, "/" + "/".join(quote(part, safe="") for part in parts))
         response = connection.getresponse()
         answer = orjson.loads(response.read())
     except (OSError, http.client.HTTPException, orjson.JSONDecodeError) as error:

@@ -9,6 +9,7 @@ import click
 from ops.commands.asking import CONFIG, FILE, JSON, SOCKET, asked, checked, dumped
 from ops.commands.demo import demo_command
 from ops.commands.explain import explain_group
+from ops.commands.messages import messages_group
 from ops.commands.push import push_group
 from ops.config.credentials import credential_findings
 from ops.config.reference import reference
@@ -95,6 +96,7 @@ def version() -> None:
 
 main.add_command(demo_command)
 main.add_command(explain_group)
+main.add_command(messages_group)
 main.add_command(push_group)
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""Which events an operator reads as log lines, and in which words: stores, members and push services."""
+"""Which events an operator reads as log lines, and in which words: stores, members, push services, stored
+messages."""
 
 import logging
 import time
@@ -16,6 +17,15 @@ from cluster.events import (
     StoreLost,
     TrackingUnavailable,
 )
+from cluster.messages.events import (
+    FsyncUnavailable,
+    MessageDelivered,
+    MessageExpired,
+    MessageNotKept,
+    MessageRefused,
+    MessageStored,
+)
+from cluster.messages.pending import ANYBODY
 from cluster.push.events import (
     CredentialsExpire,
     CredentialsRefused,
@@ -28,6 +38,7 @@ from cluster.push.events import (
     PushSent,
 )
 from ops.device import device_shown
+from ops.events import MessagesDropped
 
 QUIET = 60.0  # s between two log lines about the same kind of failure
 MOST = 1000  # kinds of failures remembered
@@ -81,6 +92,31 @@ NOTICES: dict[type, tuple[int, str]] = {
         logging.INFO,
         "this node no longer dispatches pushes of partitions %(partitions)s: %(reason)s",
     ),
+    MessageStored: (logging.DEBUG, "a message of %(sender)s for %(aor)s is stored for %(devices)s"),
+    MessageDelivered: (
+        logging.DEBUG,
+        "a stored message for %(aor)s was taken by device %(device)s after %(waited)s s",
+    ),
+    MessageRefused: (
+        logging.INFO,
+        "a stored message for %(aor)s was refused by device %(device)s with %(status)s; that is final",
+    ),
+    MessageExpired: (
+        logging.INFO,
+        "a message of %(sender)s for %(aor)s expired after %(waited)s s; %(devices)s did not get it "
+        "([messages] delivery_timeout, or its own Expires)",
+    ),
+    MessageNotKept: (
+        logging.WARNING,
+        "a message of %(sender)s for %(aor)s could not be kept for %(devices)s: %(reason)s; "
+        "what waits for whom: clarion messages",
+    ),
+    FsyncUnavailable: (
+        logging.ERROR,
+        "[messages] fsync: %(address)s cannot confirm it (%(reason)s); no message is accepted until it can. "
+        "Use Redis 7.2 or Valkey with appendonly yes, or set fsync = false",
+    ),
+    MessagesDropped: (logging.WARNING, "%(count)s stored messages for %(aor)s were dropped by an operator"),
 }
 
 _last: OrderedDict[tuple[str, str, str], float] = OrderedDict()
@@ -92,7 +128,7 @@ def notice(event: object) -> None:
     if entry is None:
         return
     level, text = entry
-    if isinstance(event, PushFailed) and not _tell(event):
+    if (kind := _kind(event)) is not None and not _news(kind):
         level = logging.DEBUG
     if log.isEnabledFor(level):
         fields = {name: getattr(event, name) for name in event.__struct_fields__}  # type: ignore[attr-defined]
@@ -104,6 +140,8 @@ def _in_words(fields: dict[str, object]) -> dict[str, object]:
     words: dict[str, object] = {}
     if isinstance(device := fields.get("device"), str):
         words["device"] = device_shown(device)
+    if isinstance(devices := fields.get("devices"), tuple):
+        words["devices"] = ", ".join(map(_device, devices)) or "no device"
     if isinstance(partitions := fields.get("partitions"), tuple):
         words["partitions"] = ranges(partitions)
     if isinstance(removed := fields.get("removed"), bool):
@@ -113,11 +151,25 @@ def _in_words(fields: dict[str, object]) -> dict[str, object]:
     return words
 
 
-def _tell(event: PushFailed) -> bool:
-    """Whether a failure is news: each kind once in a while, and not what has an event of its own."""
-    if event.outcome in ("dead", "credentials"):
+def _device(device: str) -> str:
+    return "whoever registers first" if device == ANYBODY else f"device {device_shown(device)}"
+
+
+def _kind(event: object) -> tuple[str, str, str] | None:
+    """What failures have in common that are told once in a while; None: each is told. One that has an event
+    of its own is never news."""
+    if isinstance(event, PushFailed):
+        return event.lane, event.outcome, event.reason[:80]
+    if isinstance(event, MessageNotKept):
+        return "message", "", event.reason[:80]
+    return None
+
+
+def _news(kind: tuple[str, str, str]) -> bool:
+    """Whether a failure is news: each kind once in a while."""
+    if kind[1] in ("dead", "credentials"):
         return False
-    kind, now = (event.lane, event.outcome, event.reason[:80]), time.monotonic()
+    now = time.monotonic()
     if now - _last.get(kind, -QUIET) < QUIET:
         return False
     _last[kind] = now

@@ -1,13 +1,14 @@
 """What the commands share: their options, the configuration they need, and the node that they ask."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 import orjson
 
-from ops.admin_client import AdminUnavailable, ask
+from ops.admin_client import AdminUnavailable, ask, order
 from ops.config.load import Loaded, load
 from ops.place import admin_socket
 
@@ -29,8 +30,19 @@ def checked(file: Path | None) -> Loaded:
 
 def asked(config: Path | None, socket: Path | None, *parts: str) -> Any:
     """What the node answers; ends the command with exit code 1 and a remedy if none does."""
+    return _answer(ask, config, socket, parts)
+
+
+def ordered(config: Path | None, socket: Path | None, *parts: str) -> Any:
+    """The same for what the node is told to do."""
+    return _answer(order, config, socket, parts)
+
+
+def _answer(
+    question: Callable[..., Any], config: Path | None, socket: Path | None, parts: tuple[str, ...]
+) -> Any:
     try:
-        return ask(socket or admin_socket(checked(config).settings), *parts)
+        return question(socket or admin_socket(checked(config).settings), *parts)
     except AdminUnavailable as error:
         click.echo(f"clarion: {error}", err=True)
         sys.exit(1)

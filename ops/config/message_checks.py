@@ -1,4 +1,4 @@
-"""The rules of `[messages]` that one option's type cannot say: what could never be kept, or never be tried."""
+"""The rules of `[messages]` that no single type can say: what could never be kept, or never be tried."""
 
 from collections.abc import Iterator
 
@@ -43,6 +43,6 @@ def _replicas(settings: Settings) -> Iterator[Finding]:
         return
     yield (
         option,
-        f'expected 0 with [redis] url = "embedded", which has no replicas, got {count}: every message would '
-        "be refused; embedded stores write to the disk before they answer",
+        f'expected 0 with [redis] url = "embedded", which has no replicas, got {count}: nothing would be '
+        "accepted; an embedded store writes to the disk before it answers",
     )

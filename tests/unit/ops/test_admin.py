@@ -9,8 +9,8 @@ import pytest
 
 from cluster.errors import StoreUnavailable
 from ops.admin import AdminServer, socket_path
-from ops.admin_client import AdminUnavailable, ask
-from ops.errors import StartError
+from ops.admin_client import AdminUnavailable, ask, order
+from ops.errors import NotPossible, StartError
 
 
 class Node:
@@ -30,6 +30,17 @@ class Node:
         if aor == "away@localhost":
             raise StoreUnavailable("Redis is away")
         return [{"device": aor}]
+
+    async def messages(self, aor: str | None) -> list[dict[str, Any]]:
+        if aor == "off@localhost":
+            raise NotPossible("[messages] enabled is false")
+        return [{"aor": aor or "all"}]
+
+    async def drop_messages(self, aor: str, identity: str) -> dict[str, Any]:
+        return {"dropped": [aor, identity]}
+
+    async def retry_messages(self, aor: str) -> dict[str, Any]:
+        raise StoreUnavailable("Redis is away")
 
 
 @pytest.fixture
@@ -53,6 +64,28 @@ async def test_answers(server: AdminServer) -> None:
     assert await asked(server, "explain", "push", "o'/ñ@localhost") == [{"device": "o'/ñ@localhost"}]
     assert await asked(server, "healthz") == {"alive": True}
     assert await asked(server, "readyz") == {"ready": True}
+
+
+async def ordered(server: AdminServer, *parts: str) -> Any:
+    return await asyncio.to_thread(order, server.path, *parts)
+
+
+async def test_messages_are_shown_dropped_and_tried_again(server: AdminServer) -> None:
+    assert await asked(server, "messages") == [{"aor": "all"}]
+    assert await asked(server, "messages", "o'/ñ@localhost") == [{"aor": "o'/ñ@localhost"}]
+    dropped = await ordered(server, "messages", "a@b", "drop")
+    assert dropped == {"dropped": ["a@b", ""]}
+    dropped = await ordered(server, "messages", "a@b", "drop", "i/d")
+    assert dropped == {"dropped": ["a@b", "i/d"]}
+    with pytest.raises(AdminUnavailable, match="Redis is away"):
+        await ordered(server, "messages", "a@b", "retry")
+    with pytest.raises(AdminUnavailable, match=r"\[messages\] enabled is false"):
+        await asked(server, "messages", "off@localhost")
+
+
+async def test_looking_does_not_change_anything(server: AdminServer) -> None:
+    with pytest.raises(AdminUnavailable):
+        await asked(server, "messages", "a@b", "drop")
 
 
 async def test_only_its_own_user_may_open_it(server: AdminServer) -> None:

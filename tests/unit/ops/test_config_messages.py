@@ -27,18 +27,20 @@ def problems(folder: Path, text: str) -> list[str]:
         ),
         (
             "[messages]\naccount_memory = 0\n",
-            'clarion.toml:2: [messages] account_memory: expected seconds above 0 with accept = "accounts", got 0:'
-            ' nobody is remembered; set accept = "bindings" if that is meant',
+            'clarion.toml:2: [messages] account_memory: expected seconds above 0 with accept = "accounts", '
+            'got 0: nobody is remembered; set accept = "bindings" if that is meant',
         ),
         (
             "[messages]\nreplicas = 1\n",
-            'clarion.toml:2: [messages] replicas: expected 0 with [redis] url = "embedded", which has no replicas, '
-            "got 1: every message would be refused; embedded stores write to the disk before they answer",
+            'clarion.toml:2: [messages] replicas: expected 0 with [redis] url = "embedded", which has no '
+            "replicas, got 1: nothing would be accepted; "
+            "an embedded store writes to the disk before it answers",
         ),
         (
             "[redis]\nreplicas = 2\n",
-            'clarion.toml:2: [redis] replicas: expected 0 with [redis] url = "embedded", which has no replicas, '
-            "got 2: every message would be refused; embedded stores write to the disk before they answer",
+            'clarion.toml:2: [redis] replicas: expected 0 with [redis] url = "embedded", which has no '
+            "replicas, got 2: nothing would be accepted; "
+            "an embedded store writes to the disk before it answers",
         ),
     ],
     ids=["total", "retry", "memory", "replicas", "replicas of redis"],

@@ -4,6 +4,8 @@ import msgspec
 import pytest
 
 from cluster import events
+from cluster.messages import events as message_events
+from cluster.messages.events import MessageExpired, MessageNotKept
 from cluster.push import events as push_events
 from cluster.push.events import DispatcherElected, PushAddressDead, PushFailed
 from ops import notices
@@ -21,7 +23,7 @@ def test_each_line_can_be_written(kind: type[msgspec.Struct], caplog: pytest.Log
 def test_every_event_of_the_cluster_has_a_line() -> None:
     kinds = {
         kind
-        for module in (events, push_events)
+        for module in (events, push_events, message_events)
         for kind in vars(module).values()
         if isinstance(kind, type) and issubclass(kind, events.Event)
     }
@@ -69,6 +71,30 @@ def test_failures_of_one_kind_are_one_warning_a_minute(
     notice(failed("refused"))
     assert len(caplog.records) == 3
     assert "refused: 400 QUOTA; more: clarion explain push bob@example.org" in caplog.text
+
+
+def not_kept(reason: str) -> MessageNotKept:
+    return MessageNotKept("bob@example.org", "sip:alice@example.org", "c1", ("<urn:uuid:1>",), reason)
+
+
+def test_what_is_not_kept_is_one_warning_a_minute_for_each_reason(caplog: pytest.LogCaptureFixture) -> None:
+    notices._last.clear()
+    for reason in ("[messages] max_per_user", "[messages] max_per_user", "Redis is away"):
+        notice(not_kept(reason))
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * 2
+    assert (
+        "a message of sip:alice@example.org for bob@example.org could not be kept for device <urn:uuid:1>: "
+        "[messages] max_per_user"
+    ) in caplog.text
+
+
+def test_an_expired_message_names_sender_recipient_and_devices(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    devices = ("prid:apns:org.example.app:740f4acd98e2", "*")
+    notice(MessageExpired("id", "bob@example.org", "sip:alice@example.org", "c1", devices, 60.0))
+    assert caplog.records[0].levelname == "INFO"
+    assert "a message of sip:alice@example.org for bob@example.org expired after 60.000 s" in caplog.text
+    assert "; device prid:apns:org.example.app:740f4a…, whoever registers first did not get it" in caplog.text
 
 
 def test_failures_with_an_event_of_their_own_are_quiet(caplog: pytest.LogCaptureFixture) -> None:
