@@ -22,6 +22,10 @@ from node.flows import Flows
 from node.fork.response_context import ResponseContext
 from node.fork.settings import ForkTimers
 from node.identity import Identity
+from node.messages.attempts import Attempts
+from node.messages.drains import Drains
+from node.messages.keeping import keeping
+from node.messages.kept import Messages
 from node.outgoing import Outgoing
 from node.record_route import RecordRoute
 from node.registrar.offer import PushOffer
@@ -40,6 +44,7 @@ from node.stages.forward import Forward
 from node.stages.location import Location
 from node.stages.loose_route import LooseRoute
 from node.stages.sanity import Sanity
+from node.stages.store import Store
 from node.stages.wake import Wake
 from node.transaction.server_invite import PROCEEDING
 from node.transaction.table import TransactionTable
@@ -57,6 +62,7 @@ from node.waking.waker import Waker
 log = logging.getLogger("clarion.node")
 
 TIMER_GRAIN = 0.01  # seconds between two looks at the deadlines
+DRAIN_PATIENCE = 2.0  # seconds that copies of stored messages have to end when the node stops
 
 
 class Proxy:
@@ -76,9 +82,11 @@ class Proxy:
         emit: Callable[[object], None] | None = None,
         push: Pushes | None = None,
         purr_key: bytes = b"",
+        messages: Messages | None = None,
     ) -> None:
-        """`emit` is told `node.events`; None if nobody listens. Without `push` nobody is woken. `purr_key` is
-        the cluster's secret for pn-purr (RFC 8599 6). `attach` must follow."""
+        """`emit` is told `node.events`; None if nobody listens. Without `push` nobody is woken, without
+        `messages` none is kept. `purr_key` is the cluster's secret for pn-purr (RFC 8599 6). `attach` must
+        follow."""
         self._settings = settings
         self._name = name
         self._epoch = epoch
@@ -90,6 +98,8 @@ class Proxy:
         self._emit = emit
         self._push = push
         self._purr_key = purr_key
+        self._messages = messages if settings.messages.enabled else None
+        self.drains: Drains | None = None  # where messages are kept
         self._tasks: set[asyncio.Task[None]] = set()
         self._armed: asyncio.TimerHandle | None = None
         self._armed_for = float("inf")
@@ -137,7 +147,10 @@ class Proxy:
             Refresh(self._push, settings.waking) if self._push is not None else None,
         )
         late = settings.waking.fork_late and self._push is not None
-        location = self.location = Location(self.identity, self._locations, self._members, retry_after, late)
+        accounts = self._messages is not None and settings.messages.accept == "accounts"
+        location = self.location = Location(
+            self.identity, self._locations, self._members, retry_after, late, accounts
+        )
         if self._push is not None:
             self.forward.waker = Waker(
                 self._locations,
@@ -156,12 +169,31 @@ class Proxy:
             Capabilities(self.identity),
             self.registrar,
             location,
-            Wake(self._locations, location.target, purr, settings.waking, self._push is not None),
             Breadth(settings.limits.branches),
+            Store(self._keep(self._messages) if self._messages is not None else None),
+            Wake(self._locations, location.target, purr, settings.waking, self._push is not None),
             self.forward,
         )
         self._busy = b"Retry-After: %d\r\n" % retry_after
         self._route = Route(stages, self.spawn, self._loop.time)
+
+    def _keep(self, messages: Messages) -> Attempts:
+        """Who keeps messages, and delivers them later."""
+        attempts = keeping(
+            messages,
+            self._locations,
+            self.location,
+            self.forward,
+            self._locator,
+            self._push,
+            self.timers,
+            self._loop.time,
+            self.spawn,
+            self._emit,
+            self._settings,
+        )
+        self.drains = self.registrar.delivery = attempts.drains
+        return attempts
 
     def received(self, raw: bytes, flow: Flow) -> None:
         """One SIP message."""
@@ -331,9 +363,12 @@ class Proxy:
         end = self._loop.time() + timeout
         while not self.idle:
             if self._loop.time() >= end:
-                return False
+                break
             await asyncio.sleep(0.05)
-        return True
+        idle = self.idle
+        if self.drains is not None:
+            await self.drains.drain(min(DRAIN_PATIENCE, max(0.0, end - self._loop.time())))
+        return idle
 
     async def close(self) -> None:
         """Ends what still waits."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from node.sip.status import REASONS
 
 if TYPE_CHECKING:
+    from cluster.location.record import Record
     from node.fork.target import Target
     from node.sip.codec import Message
     from node.transaction.table import Server
@@ -36,6 +37,7 @@ class Request:
         "method",
         "next_route",
         "now",
+        "record",
         "server",
         "uri",
         "wait",
@@ -55,6 +57,7 @@ class Request:
         self.extra_routes: tuple[bytes, ...] = ()  # appended to Route for a strict router
         self.groups: list[list[Target]] | None = None  # target set, once decided, by q
         self.aor = ""  # the address of record that was looked up
+        self.record: Record | None = None  # what is known of that address
         self.wait: Wait | None = None  # for phones that have to be woken
         self.breadth = 0  # Max-Breadth of each branch; 0 leaves it alone
 

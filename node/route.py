@@ -19,6 +19,7 @@ from node.stages.forward import Forward
 from node.stages.location import Location
 from node.stages.loose_route import LooseRoute
 from node.stages.sanity import Sanity
+from node.stages.store import Store
 from node.stages.trying import Trying
 from node.stages.wake import Wake
 
@@ -35,8 +36,9 @@ def stage_list(
     capabilities: Capabilities,
     registrar: Registrar,
     location: Location,
-    wake: Wake,
     breadth: Breadth,
+    store: Store,
+    wake: Wake,
     forward: Forward,
 ) -> tuple[Stage, ...]:
     """The order in which a request passes the stages."""
@@ -48,8 +50,9 @@ def stage_list(
         Trying(),  # 100 to an INVITE
         registrar,  # takes REGISTER
         location,  # address of record or GRUU -> target set
-        wake,  # which phones have to be woken, and waited for
         breadth,  # 440
+        store,  # takes each MESSAGE that is kept until it is delivered
+        wake,  # which phones have to be woken, and waited for
         forward,  # opens the branches
     )
 

@@ -233,7 +233,12 @@ class WakingSettings(msgspec.Struct, kw_only=True, frozen=True):
     ] = False
     request_timeout: Annotated[
         float,
-        Meta(gt=0, le=30, description="Seconds that a request other than INVITE waits for a woken phone."),
+        Meta(
+            gt=0,
+            le=30,
+            description="Seconds that a request other than INVITE waits for a woken phone; a MESSAGE that is "
+            "kept (`[messages]`) is answered without that.",
+        ),
     ] = 20.0
     retransmission_count: Annotated[
         int, Meta(ge=0, le=20, description="How often the push of a call is repeated while nobody answers.")

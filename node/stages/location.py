@@ -40,12 +40,15 @@ class Location:
         members: Members,
         retry_after: int,
         late: bool = False,
+        accounts: bool = False,
     ) -> None:
-        """With `late` a call for a user without a phone passes: it waits for one to register."""
+        """With `late` a call for a user without a phone passes: it waits for one to register. With
+        `accounts` a MESSAGE passes for users who have registered before: it is kept for them."""
         self._identity = identity
         self._locations = locations
         self._members = members
         self._late = late
+        self._accounts = accounts
         self._retry_after = b"Retry-After: %d\r\n" % retry_after
         self._for_calls: dict[str, tuple[Record, object, int, Groups]] = {}
         self._for_messages: dict[str, tuple[Record, object, int, Groups]] = {}
@@ -98,8 +101,9 @@ class Location:
 
     def _target(self, request: Request, record: Record) -> Verdict:
         uri = request.uri
+        request.record = record
         if uri.find(b";gr") >= 0 and "gr" in (params := parse_uri(uri).params):
-            found = self._device(record, params["gr"] or "")
+            found = self._device(record, params["gr"] or "", request.method == "MESSAGE")
             if not found and request.flow_token:
                 return None
         else:
@@ -107,6 +111,9 @@ class Location:
         if not found:
             if self._late and request.invite and not request.message.to_tag:
                 request.groups = []  # whoever registers while the call waits is asked
+                return None
+            if self._accounts and record.known and _for_a_user(request):
+                request.groups = []
                 return None
             request.reply(404, request.now)
             return TAKEN
@@ -139,13 +146,13 @@ class Location:
         made[record.aor] = (record, members, until, result)
         return result
 
-    def _device(self, record: Record, gr: str) -> Groups:
+    def _device(self, record: Record, gr: str, message: bool) -> Groups:
         """Targets of the one device that a GRUU names (RFC 5627 5.1)."""
         now_ms = self._locations.now_ms()
         found = [
             binding
             for binding in record.bindings
-            if binding.instance.strip("<>") == gr and _valid(binding, False, now_ms)
+            if binding.instance.strip("<>") == gr and _valid(binding, message, now_ms)
         ]
         return groups([self.target(binding) for binding in found])
 
@@ -181,6 +188,13 @@ def internal_route(internal: str, token: str) -> bytes:
     transport, _, address = internal.partition(":")
     user = f"{token}@" if token else ""
     return f"sip:{user}{address};transport={transport};lr".encode()
+
+
+def _for_a_user(request: Request) -> bool:
+    """A MESSAGE for nobody's device in particular, nor for those that TLS reaches."""
+    if request.method != "MESSAGE" or request.message.to_tag:
+        return False
+    return request.uri.find(b";gr") < 0 and request.uri[:5].lower() != b"sips:"
 
 
 def _valid(binding: Binding, message: bool, now_ms: int) -> bool:

@@ -1,0 +1,154 @@
+"""The attempts of one node, and what they share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from cluster.messages.events import MessageNotKept
+from cluster.messages.pending import ANYBODY
+from node.messages import kind
+from node.messages.attempt import Attempt
+from node.messages.reach import follow, reach_of
+from node.messages.turns import Turns
+
+if TYPE_CHECKING:
+    from cluster.events import Event
+    from cluster.location.binding import Binding
+    from cluster.location.service import LocationService
+    from cluster.messages.pending import Pending
+    from cluster.messages.settings import MessagesSettings
+    from node.fork.branch import Branch
+    from node.fork.relay import Open
+    from node.fork.target import Target
+    from node.messages.drains import Drains
+    from node.messages.kept import Messages
+    from node.messages.under_way import UnderWay
+    from node.messages.wake import WakeUps
+    from node.request import Request
+    from node.resolve.locator import Destination
+    from node.settings import WakingSettings
+    from node.transaction.timers import Timers
+
+MOMENT = 0.5  # seconds that a phone has before its message is stored
+
+
+class Attempts:
+    """Takes each MESSAGE that may be kept."""
+
+    def __init__(
+        self,
+        store: Messages,
+        locations: LocationService,
+        drains: Drains,
+        under_way: UnderWay,
+        ask: Callable[[Branch, float], None],
+        avoid: Callable[[Destination], None],
+        gone: Callable[[Target], bool],
+        target: Callable[[Binding], Target],
+        open_requests: Open,
+        timers: Timers,
+        clock: Callable[[], float],
+        wake_ups: WakeUps | None,
+        settings: MessagesSettings,
+        waking: WakingSettings,
+        retry_after: int,
+        emit: Callable[[Event], None] | None,
+    ) -> None:
+        """`ask`, `avoid`, `gone` and `target` as in `Drains`. `open_requests` counts those that wait for an
+        answer. Without `wake_ups` nobody is woken."""
+        self.store = store
+        self.drains = drains
+        self.under_way = under_way
+        self.ask = ask
+        self.avoid = avoid
+        self.gone = gone
+        self.open = open_requests
+        self.timers = timers
+        self.clock = clock
+        self.wake_ups = wake_ups
+        self.settings = settings
+        self.turns = Turns()
+        self.moment = min(MOMENT, settings.accept_timeout)
+        self.patience = settings.accept_timeout - self.moment  # after the moment
+        self._locations = locations
+        self._target = target
+        self._waking = waking
+        self._emit = emit
+        self._retry_after = b"Retry-After: %d\r\n" % retry_after
+        self._storing: dict[str, int] = {}  # messages on their way to the store
+
+    def take(self, request: Request) -> None:
+        """A storable MESSAGE with its target set and the record that this was made of."""
+        self.open.count += 1
+        attempt = Attempt(self, request)
+        self.turns.join(attempt)
+        attempt.start(request.now)
+
+    # -- from the attempts
+
+    def behind_others(self, request: Request, device: str, binding: Binding) -> bool:
+        """Whether a device has to get older messages first. One that the queue does not know yet gets all
+        that is in it."""
+        if self._storing and request.aor in self._storing:
+            return True  # perhaps to this device: what the record says is of before
+        record = request.record
+        if record is None or not record.messages:
+            return False
+        messages = record.messages
+        named = bool(binding.instance or binding.prid)
+        return messages.get(device, named) or messages.get(ANYBODY, False)
+
+    def storing(self, aor: str, change: int) -> None:
+        """One more message of that user is being stored, or one less."""
+        count = self._storing.get(aor, 0) + change
+        if count:
+            self._storing[aor] = count
+        else:
+            del self._storing[aor]
+
+    def pending(self, request: Request) -> Pending:
+        """What is stored of a request."""
+        device = request.uri.decode("latin-1") if _for_one(request) else ""
+        return kind.pending(request, device, self._locations.now_ms(), self.settings, self._waking)
+
+    def not_for(self, request: Request) -> tuple[str, ...]:
+        """Who is not owed a message: ANYBODY says that it is for no other devices than its own."""
+        return (ANYBODY,) if _for_one(request) else ()
+
+    def follow(self, request: Request, now: float) -> None:
+        """Copies go where their phones have registered since they were sent."""
+        copies = self.under_way.open(request.aor)
+        record = self._locations.cached(request.aor) if copies else None
+        if record is None or record is request.record:
+            return
+        ways = reach_of(record, self._locations.now_ms(), self._target, self.gone)
+        for copy in copies:
+            way = ways.get(copy.device)
+            if way is not None:
+                follow(copy, record, way, self._target, now)
+
+    def not_kept(self, request: Request, devices: tuple[str, ...], reason: str) -> None:
+        """It is not stored, for a reason that `refuse` knows."""
+        if self._emit is not None:
+            message = request.message
+            sender, call_id = message.from_uri.decode("utf-8", "replace"), message.call_id
+            self._emit(
+                MessageNotKept(request.aor, sender, call_id.decode("utf-8", "replace"), devices, reason)
+            )
+
+    def refuse(self, request: Request, reason: str, now: float) -> None:
+        """Nobody has the message, and it is not kept."""
+        if reason == "max_per_user":
+            request.reply(480, now, "The recipient's message queue is full")
+        elif reason == "max_size":
+            request.reply(513, now)
+        elif reason == "max_total":
+            request.reply(503, now, "Too many messages wait", self._retry_after)
+        else:
+            request.reply(503, now, "Message store unavailable", self._retry_after)
+
+
+def _for_one(request: Request) -> bool:
+    """A GRUU names one device; `sips:` all of those that are reached by TLS."""
+    return request.uri.find(b";gr") >= 0 or request.uri[:5].lower() == b"sips:"
