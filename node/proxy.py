@@ -83,10 +83,11 @@ class Proxy:
         push: Pushes | None = None,
         purr_key: bytes = b"",
         messages: Messages | None = None,
+        tell: Callable[[object], None] | None = None,
     ) -> None:
-        """`emit` is told `node.events`; None if nobody listens. Without `push` nobody is woken, without
-        `messages` none is kept. `purr_key` is the cluster's secret for pn-purr (RFC 8599 6). `attach` must
-        follow."""
+        """`emit` is told `node.events`; None if nobody listens. `tell` is told `cluster.messages.events`, which
+        operators read even then; None: `emit` is. Without `push` nobody is woken, without `messages` none is
+        kept. `purr_key` is the cluster's secret for pn-purr (RFC 8599 6). `attach` must follow."""
         self._settings = settings
         self._name = name
         self._epoch = epoch
@@ -96,6 +97,7 @@ class Proxy:
         self._locator = locator
         self._loop = loop
         self._emit = emit
+        self._tell = tell or emit
         self._push = push
         self._purr_key = purr_key
         self._messages = messages if settings.messages.enabled else None
@@ -189,7 +191,7 @@ class Proxy:
             self.timers,
             self._loop.time,
             self.spawn,
-            self._emit,
+            self._tell,
             self._settings,
         )
         self.drains = self.registrar.delivery = attempts.drains
