@@ -14,11 +14,11 @@ from typing import Any
 
 import msgspec
 
+from cluster.election.term import Term
 from cluster.errors import StoreUnavailable
 from cluster.push.feed import Feed, Item
 from cluster.push.push import decode
 from cluster.push.queue import BEGIN, Queue
-from cluster.push.term import Term
 from cluster.redis.connection import settle
 
 COUNT = 200

@@ -11,6 +11,8 @@ import functools
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol
 
+from cluster.election.election import Election
+from cluster.election.term import Term
 from cluster.errors import StoreUnavailable
 from cluster.events import Emit, silent
 from cluster.location.service import LocationService
@@ -18,7 +20,6 @@ from cluster.membership import Members
 from cluster.push import feed
 from cluster.push.confirms import Confirms
 from cluster.push.dispatcher import Dispatcher
-from cluster.push.election import Election
 from cluster.push.events import DispatcherElected, DispatcherResigned, PushFailed, PushSent
 from cluster.push.feed import Feed, Item
 from cluster.push.http.engine import Engine
@@ -31,7 +32,6 @@ from cluster.push.push import Push
 from cluster.push.queue import Queue, sentence
 from cluster.push.sender import Sender as RealSender
 from cluster.push.settings import ProviderSettings
-from cluster.push.term import Term
 from cluster.push.watch import Watch
 from cluster.redis.address import options_of, parse_url
 from cluster.redis.connection import Connection
@@ -87,6 +87,8 @@ class PushService:
         self._election = Election(
             members.gateway,
             members.etcd_prefix,
+            "push",
+            PARTITIONS,
             name,
             push.lease_ttl,
             self._elected,

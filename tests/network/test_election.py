@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Awaitable, Iterator
 
 import pytest
 
+from cluster.election.election import Election
+from cluster.election.term import Term
 from cluster.etcd.gateway import Gateway
 from cluster.etcd.wire import delete
-from cluster.push.election import Election
 from cluster.push.partition import PARTITIONS
-from cluster.push.term import Term
 from cluster.settings import EtcdSettings
 from tests.network.cluster_rig import until
 from tests.stores import EtcdServer
@@ -33,7 +33,15 @@ class Candidate:
         self.reasons: list[str] = []
         self.fit = True
         self.election = Election(
-            self.gateway, "/clarion/", name, 1, self._elected, self._over, lambda: self.fit
+            self.gateway,
+            "/clarion/",
+            "push",
+            PARTITIONS,
+            name,
+            1,
+            self._elected,
+            self._over,
+            lambda: self.fit,
         )
 
     def _elected(self, terms: list[Term]) -> None:

@@ -1,6 +1,6 @@
-"""The partitions among the living nodes: each node stands for election with one lease in etcd.
+"""The partitions of a duty among the living nodes: each stands for election with one lease in etcd.
 
-Under that lease lie `<prefix>push/nodes/NAME` (this node can dispatch) and `<prefix>push/NN` (it does, for
+Under that lease lie `<prefix><duty>/nodes/NAME` (this node can do it) and `<prefix><duty>/NN` (it does, for
 that partition). A killed node loses both together, so that the others share its partitions as soon as its
 lease has run out. Who sees that another is wanted resigns. Who is not sure of its lease stops at once.
 """
@@ -14,13 +14,13 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
+from cluster.election.share import Holder, decide
+from cluster.election.term import Term
 from cluster.errors import CoordinatorUnavailable
 from cluster.etcd.gateway import FIRST_PAUSE, LAST_PAUSE, Gateway
 from cluster.etcd.lease import Lease
 from cluster.etcd.watch import Batch, follow
 from cluster.etcd.wire import absent, delete, put, unchanged
-from cluster.push.share import Holder, decide
-from cluster.push.term import Term
 
 _DRAINS = "this node drains"
 _LOOK = 0.25  # s between looks at whether this node may stand
@@ -34,6 +34,8 @@ class Election:
         self,
         gateway: Gateway,
         prefix: str,
+        duty: str,
+        partitions: int,
         name: str,
         ttl: int,
         elected: Callable[[list[Term]], None],
@@ -43,7 +45,8 @@ class Election:
         """`over(terms, reason)` ends them before it returns; what it returns is awaited before the keys go.
         While not `fit()`, this node leaves the partitions to others."""
         self._gateway = gateway
-        self._prefix = f"{prefix.rstrip('/')}/push/"
+        self._prefix = f"{prefix.rstrip('/')}/{duty}/"
+        self._partitions = partitions
         self._name = name
         self._ttl = ttl
         self._elected = elected
@@ -90,7 +93,7 @@ class Election:
         self._floors[term.partition] = fence
         if self.terms.get(term.partition) is term:
             task = asyncio.get_running_loop().create_task(
-                self._resign([term], f"Redis knows of a later dispatcher (fence {fence})")
+                self._resign([term], f"Redis knows of a later leader (fence {fence})")
             )
             self._tasks = [*(t for t in self._tasks if not t.done()), task]
 
@@ -192,7 +195,7 @@ class Election:
             self._standing = result
             return  # the others hear of it when we do
         revisions = {partition: term.revision for partition, term in self.terms.items()}
-        steps = decide(self._name, _epoch(lease), self.names, self.holders, revisions)
+        steps = decide(self._name, _epoch(lease), self.names, self.holders, revisions, self._partitions)
         if steps.lost:
             await self._end([self.terms[n] for n in steps.lost], "another node has the partition")
         if steps.resign:

@@ -1,4 +1,4 @@
-"""One node's time as dispatcher of one partition."""
+"""One node's time as leader of one partition."""
 
 from __future__ import annotations
 

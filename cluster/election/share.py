@@ -1,4 +1,4 @@
-"""Who should dispatch what, and what this node has to do about it: decisions without etcd and clock."""
+"""Who should lead what, and what this node has to do about it: decisions without etcd and clock."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from collections.abc import Collection, Iterable, Mapping
 from hashlib import blake2b
 
 import msgspec
-
-from cluster.push.partition import PARTITIONS
 
 
 class Holder(msgspec.Struct, frozen=True):
@@ -28,23 +26,23 @@ class Steps(msgspec.Struct, frozen=True):
     lost: tuple[int, ...] = ()
 
 
-def wanted(partition: int, names: Iterable[str]) -> str:
-    """The node that should dispatch a partition; "" if there is none. Who sees the same names agrees.
+def wanted(partition: int, names: Iterable[str], partitions: int) -> str:
+    """The node that should lead a partition; "" if there is none. Who sees the same names agrees.
 
     Rendezvous hashing, with a bound that keeps the shares even: when a node comes or goes, few others move.
     """
-    shares = _shares(tuple(sorted(set(names))))
+    shares = _shares(tuple(sorted(set(names))), partitions)
     return shares[partition] if shares else ""
 
 
 @functools.lru_cache(maxsize=64)
-def _shares(names: tuple[str, ...]) -> tuple[str, ...]:
+def _shares(names: tuple[str, ...], partitions: int) -> tuple[str, ...]:
     if not names:
         return ()
-    most = -(-PARTITIONS // len(names))
+    most = -(-partitions // len(names))
     load = dict.fromkeys(names, 0)
     shares = []
-    for partition in range(PARTITIONS):
+    for partition in range(partitions):
         free = (name for name in names if load[name] < most)
         name = max(free, key=lambda name: _weight(partition, name))
         load[name] += 1
@@ -57,12 +55,17 @@ def _weight(partition: int, name: str) -> bytes:
 
 
 def decide(
-    me: str, epoch: str, names: Collection[str], holders: Mapping[int, Holder], terms: Mapping[int, int]
+    me: str,
+    epoch: str,
+    names: Collection[str],
+    holders: Mapping[int, Holder],
+    terms: Mapping[int, int],
+    partitions: int,
 ) -> Steps:
     """`names` are the candidates, `terms` the revisions of the keys of our own, by partition."""
     campaign, resume, resign, lost = [], [], [], []
-    for partition in range(PARTITIONS):
-        ours = wanted(partition, names) == me
+    for partition in range(partitions):
+        ours = wanted(partition, names, partitions) == me
         holder = holders.get(partition)
         mine = holder is not None and holder.node == me and holder.epoch == epoch
         if partition in terms:
