@@ -85,9 +85,9 @@ class Proxy:
         messages: Messages | None = None,
         tell: Callable[[object], None] | None = None,
     ) -> None:
-        """`emit` is told `node.events`; None if nobody listens. `tell` is told `cluster.messages.events`, which
-        operators read even then; None: `emit` is. Without `push` nobody is woken, without `messages` none is
-        kept. `purr_key` is the cluster's secret for pn-purr (RFC 8599 6). `attach` must follow."""
+        """`emit` is told `node.events`; None if nobody listens. `tell` is told `cluster.messages.events` even
+        then; None: `emit` is. Without `push` nobody is woken, without `messages` none is kept. `purr_key`
+        is the cluster's secret for pn-purr (RFC 8599 6). `attach` must follow."""
         self._settings = settings
         self._name = name
         self._epoch = epoch
