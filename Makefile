@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
 
-.PHONY: run test programs check format build bench clean docs
+.PHONY: run test programs check format build bench chaos clean docs
 
 run: $(READY)            ## start a node with private stores and a development CA
 	$(BIN)/clarion serve
@@ -32,6 +32,9 @@ build: $(READY)          ## compile the codec and the UDP transport again, in pl
 bench: $(READY)          ## CPU per REGISTER, call, MESSAGE and push, next to Kamailio where it is installed
 	$(BIN)/python -m loadtests.compare
 	$(BIN)/python -m loadtests.push
+
+chaos: $(READY)          ## 5,000 messages while nodes and stores are killed, stopped and cut off
+	$(BIN)/python -m tests.failover.chaos --messages 5000 --recipients 200
 
 docs: $(READY)           ## write the pages that are generated
 	$(BIN)/clarion config reference > docs/reference/configuration.md
