@@ -1,8 +1,12 @@
 """Ground floor: the media relay and the STUN server of a node.
 
-What will live here: RTP and RTCP relayed between two phones that cannot reach each other, transcoding, STUN
-answers. Data flows socket to socket on a thread of its own; Python only opens and closes relay sessions and
-never sees a packet. This room knows neither SIP nor Redis and imports nothing of ours but itself.
+RTP and RTCP between phones that cannot reach each other, and STUN answers. Data flows socket to socket on a
+thread of its own (`forward`); Python opens and closes relay sessions (`session`) and never sees a packet.
 
-Words: relay session, media line, latch.
+`latch` says whom a port listens to, `packet` what a datagram is, `stream`, `rtcp` and `quality` how good it
+was, `ports` and `sockets` where media is received, `flows` what the forwarder knows of each socket. The .pxd
+and .pyx files say the same in C as the .py file of that name, and are tested by the same vectors.
+
+This room knows neither SIP nor Redis and imports nothing of ours but itself. Words: relay session, media line,
+side, flow, latch, source, hint.
 """
