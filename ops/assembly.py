@@ -1,8 +1,8 @@
 """Putting one node together: stores, membership, flow tokens, the proxy core and its transports.
 
-    settings ─► LocationService ─┬─────────────┐
+    settings ─► LocationService ─┬─► Messages ──┐
              ─► Members ─────────┼─► PushService ─► Proxy ◄─► Transports
-             ─► FlowTokens ──────┘─────────────┘
+             ─► FlowTokens ──────┘──────────────┘
 
 `build` makes the parts; `Node` starts, drains and stops them in the order that loses nothing: the node joins
 when its listeners are open, and leaves before they close. It dispatches pushes only as a member: it begins
@@ -22,6 +22,7 @@ from typing import Any
 from cluster.errors import BadAddress, NameTaken
 from cluster.location.service import LocationService
 from cluster.membership import Member, Members
+from cluster.messages.service import Messages
 from cluster.push.service import PushService
 from node.proxy import Proxy
 from node.registrar.static import StaticFile
@@ -35,7 +36,7 @@ from node.transport.transports import Transports
 from ops.child import Child
 from ops.credentials_watch import credentials_watch
 from ops.device import device_shown
-from ops.errors import StartError
+from ops.errors import NotPossible, StartError
 from ops.event_log import EventLog
 from ops.registrations import LIMIT, bindings_shown
 from ops.rounds import Rounds
@@ -43,9 +44,11 @@ from ops.secret import flow_token_key
 from ops.settings import Settings
 from ops.static_registrations import static_registrations
 from ops.status import counts, members_shown, push_shown
+from ops.stored_messages import StoredMessages
 from ops.version import version
 
 ETCD_PATIENCE = 5.0  # s that a start waits for etcd
+KEEP_SLACK = 60.0  # s beside two sweeps in which a collector must have seen that a binding expired
 
 log = logging.getLogger("clarion.node")
 
@@ -65,6 +68,7 @@ class Node:
         events: EventLog,
         children: Sequence[Child] = (),
         push: PushService | None = None,
+        messages: Messages | None = None,
     ) -> None:
         self.settings = settings
         self.epoch = epoch
@@ -73,6 +77,8 @@ class Node:
         self.proxy = proxy
         self.transports = transports
         self.push = push
+        self.messages = messages
+        self.stored = StoredMessages(messages, locations, proxy, events.emit) if messages else None
         self.ready = False
         self.draining = False
         self._dns = dns
@@ -92,6 +98,8 @@ class Node:
             raise StartError(str(error)) from None
         except (OSError, ValueError) as error:
             raise StartError(f"[node] listen, internal: {error.args[-1]}") from None
+        if self.messages is not None:
+            await self.messages.start()
         if self.push is not None:
             await self.push.start()
             self._rounds.append(credentials_watch(self.push.catalogue, self._events.emit))
@@ -131,6 +139,8 @@ class Node:
         await self.members.leave()
         await self.proxy.close()
         await self.transports.close()
+        if self.messages is not None:
+            await self.messages.close()
         await self.locations.close()
         await self._dns.close()
 
@@ -152,6 +162,7 @@ class Node:
             "members": members_shown(self.members),
             "leader": push.pop("dispatchers", None),
             "push": push,
+            "messages": self.stored.status() if self.stored is not None else None,
             "stores": {
                 "redis": _connected(self.locations.connected),
                 "etcd": _connected(self.members.connected),
@@ -172,7 +183,32 @@ class Node:
     async def explained(self, aor: str) -> list[dict[str, Any]]:
         """What `/explain/push` shows: for each device of a user, what a call would do now. Empty: unknown."""
         found: list[dict[str, Any]] = await self.proxy.explain(aor)
-        return [row | {"device": device_shown(str(row["device"]))} for row in found]
+        owed = await self.stored.owed(aor) if self.stored is not None and found else {}
+        return [
+            row | {"device": device_shown(str(row["device"])), "owed": owed.get(row["device"], 0)}
+            for row in found
+        ]
+
+    async def stored_messages(self, aor: str | None) -> list[dict[str, Any]]:
+        """What `/messages` shows: users with stored messages, or what waits for one of them."""
+        stored = self._keeps()
+        return await (stored.users() if aor is None else stored.waiting(aor))
+
+    async def drop_messages(self, aor: str, identity: str) -> dict[str, Any]:
+        """Takes stored messages of a user out: one, or with "" all."""
+        return {"dropped": await self._keeps().drop(aor, identity)}
+
+    async def retry_messages(self, aor: str) -> dict[str, Any]:
+        """Delivers from here, now, what a user is owed."""
+        return await self._keeps().retry(aor)
+
+    def _keeps(self) -> StoredMessages:
+        if self.stored is None:
+            raise NotPossible(
+                "this node keeps no messages, for [messages] enabled is false; "
+                "ask another node with --socket, or set it to true"
+            )
+        return self.stored
 
     def _member(self) -> Member:
         """This node as the others see it."""
@@ -203,7 +239,7 @@ async def build(
     name, epoch = settings.node.name, secrets.token_hex(6)
     room = settings.room()
     try:
-        locations = LocationService(settings.redis, events.emit, f"clarion-{name}")
+        locations = LocationService(settings.redis, events.emit, f"clarion-{name}", _kept(settings))
         members = Members(settings.etcd, events.emit)
         tls = tls_contexts(settings.tls)
     except BadAddress as error:
@@ -217,6 +253,9 @@ async def build(
     push = None
     if settings.push.enabled:
         push = PushService(settings.providers(), settings.redis, locations, members, events.emit, name)
+    messages = None
+    if settings.messages.enabled:
+        messages = Messages(settings.messages, settings.redis, locations, events.emit, name)
     proxy = Proxy(
         room,
         name=name,
@@ -229,10 +268,22 @@ async def build(
         emit=events.emit if settings.log.events else None,
         push=push,
         purr_key=hmac.digest(key, b"pn-purr", "sha256"),
+        messages=messages,
+        tell=events.emit,
     )
     receiver = tap(proxy) if tap is not None else proxy
     transports = Transports(loop, room, receiver, tls, _internal_peers(members))
-    return Node(settings, epoch, locations, members, proxy, transports, dns, events, children, push)
+    return Node(settings, epoch, locations, members, proxy, transports, dns, events, children, push, messages)
+
+
+def _kept(settings: Settings) -> float:
+    """Seconds that a user is remembered beyond the last registration: until a collector must have seen that
+    it ended, and for as long as messages are accepted for accounts."""
+    keep = 2 * settings.storage.sweep + KEEP_SLACK
+    messages = settings.messages
+    if messages.enabled and messages.accept == "accounts":
+        keep = max(keep, messages.account_memory)
+    return keep
 
 
 def _locator(settings: Settings, dns: SystemDns) -> Locator:

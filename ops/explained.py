@@ -37,7 +37,10 @@ def explained_text(aor: str, rows: list[dict[str, Any]], now: float | None = Non
         )
     moment = time.time() if now is None else now
     count = "one phone" if len(rows) == 1 else f"{len(rows)} phones"
-    return "\n\n".join([f"{aor} has {count}. If a call came now:", *(_phone(row, moment) for row in rows)])
+    parts = [f"{aor} has {count}. If a call came now:", *(_phone(row, moment) for row in rows)]
+    if any(row.get("owed") for row in rows):
+        parts.append(f"Which messages wait, and why: clarion messages {aor}")
+    return "\n\n".join(parts)
 
 
 def _phone(row: dict[str, Any], now: float) -> str:
@@ -61,6 +64,8 @@ def _facts(row: dict[str, Any], now: float) -> Iterator[str]:
     if noted := row.get("noted"):
         yield f"here     {_ago(noted['at'], now)}: {noted['text']}"
     yield f"last     {_last(row.get('last'), now)}"
+    if owed := row.get("owed"):
+        yield f"owed     {'1 stored message' if owed == 1 else f'{owed} stored messages'}"
 
 
 def _reach(reachable: object) -> str:

@@ -108,8 +108,7 @@ NOTICES: dict[type, tuple[int, str]] = {
     ),
     MessageNotKept: (
         logging.WARNING,
-        "a message of %(sender)s for %(aor)s could not be kept for %(devices)s: %(reason)s; "
-        "what waits for whom: clarion messages",
+        "a message of %(sender)s for %(aor)s could not be kept for %(devices)s: %(reason)s",
     ),
     FsyncUnavailable: (
         logging.ERROR,
@@ -146,9 +145,21 @@ def _in_words(fields: dict[str, object]) -> dict[str, object]:
         words["partitions"] = ranges(partitions)
     if isinstance(removed := fields.get("removed"), bool):
         words["removed"] = "yes" if removed else "no, the phone has registered it again since"
+    if (reason := fields.get("reason")) in NOT_KEPT:
+        words["reason"] = NOT_KEPT[str(reason)]
     if isinstance(waited := fields.get("waited"), float):
         words["waited"] = f"{waited:.3f}"
     return words
+
+
+# why a message was not kept, as `node.messages` names it -> the same with a remedy
+NOT_KEPT = {
+    "max_per_user": "as many as [messages] max_per_user wait already; raise it, or drop some: "
+    "clarion messages drop",
+    "max_total": "as many as [messages] max_total wait for all users; raise it, and the memory of Redis",
+    "max_size": "it is longer than [messages] max_size",
+    "redis": "[redis] url: the store did not confirm it in time; the sender was told to try again",
+}
 
 
 def _device(device: str) -> str:

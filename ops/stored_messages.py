@@ -1,8 +1,8 @@
 """Stored messages as an operator reads them, drops them, and has them tried again."""
 
 import asyncio
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Protocol
 
 from cluster.events import Emit
 from cluster.location.binding import Binding
@@ -14,22 +14,30 @@ from node.fork.target import device_of
 from node.messages.drains import Drains
 from node.messages.reach import reach_of
 from ops.device import device_shown
+from ops.errors import NotPossible
 from ops.events import MessagesDropped
 from ops.waiting import MOST
 
 _TOGETHER = 50  # reads at the same time
 
 
+class Delivery(Protocol):
+    """Who hands messages out: the proxy."""
+
+    @property
+    def drains(self) -> Drains | None: ...
+
+
 class StoredMessages:
     """The queues, seen from one node."""
 
     def __init__(
-        self, messages: Messages, locations: LocationService, drains: Callable[[], Drains], emit: Emit
+        self, messages: Messages, locations: LocationService, delivery: Delivery, emit: Emit
     ) -> None:
-        """`drains()` are those of the node, once it serves."""
+        """`delivery` has drains once the node serves."""
         self._messages = messages
         self._locations = locations
-        self._drains = drains
+        self._delivery = delivery
         self._emit = emit
 
     async def users(self) -> list[dict[str, Any]]:
@@ -58,9 +66,12 @@ class StoredMessages:
 
     async def retry(self, aor: str) -> dict[str, Any]:
         """Hands out, from this node, what the devices of a user are owed, also to those that rest after a
-        failure. Returns which are tried, and which cannot be reached now. Raises StoreUnavailable."""
+        failure. Returns which are tried, and which cannot be reached now. Raises StoreUnavailable
+        and NotPossible."""
+        drains = self._delivery.drains
+        if drains is None or drains.closing:
+            raise NotPossible("this node does not serve; ask another one with --socket")
         record = await self._locations.fetch(aor)
-        drains = self._drains()
         reach = reach_of(record, drains.now_ms(), drains.target, drains.gone)
         drains.registered(aor, record, tuple(reach), drains.clock())
         owed = [device for device in dict.fromkeys(map(device_of, record.bindings)) if _owed(record, device)]
@@ -81,7 +92,8 @@ class StoredMessages:
 
     def status(self) -> dict[str, Any]:
         """Totals and counts."""
-        return {"pending": self._messages.total, "drains": self._drains().status()}
+        drains = self._delivery.drains
+        return {"pending": self._messages.total, "here": drains.status() if drains is not None else {}}
 
     def _age(self, row: Row) -> int:
         return max(0, (self._locations.now_ms() - row.pending.stored_at) // 1000)

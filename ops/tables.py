@@ -26,6 +26,7 @@ def status_text(status: dict[str, Any]) -> str:
         f"Listening: {', '.join(node['listen'])}; for other nodes {node['internal']}",
         f"Stores:    {', '.join(f'{name} {state}' for name, state in status['stores'].items())}",
         f"Dispatch:  {dispatchers(status['leader'])}",
+        f"Messages:  {messages(status.get('messages'))}",
         f"Events:    {status['events']['emitted']}, dropped {status['events']['dropped']}",
         "",
         table(
@@ -42,9 +43,15 @@ def status_text(status: dict[str, Any]) -> str:
         ),
         *lanes(push.get("lanes", [])),
         "",
-        table(("COUNT", "VALUE"), flat(status["counts"] | {"push": push.get("counts", {})})),
+        table(("COUNT", "VALUE"), flat(_all_counts(status))),
     ]
     return "\n".join(lines)
+
+
+def _all_counts(status: dict[str, Any]) -> dict[str, Any]:
+    stored = status.get("messages") or {}
+    push = status.get("push", {}).get("counts", {})
+    return {**status["counts"], "push": push, "messages": stored.get("here") or {}}
 
 
 def dispatchers(partitions: dict[str, str] | None) -> str:
@@ -58,6 +65,15 @@ def dispatchers(partitions: dict[str, str] | None) -> str:
     if alone := nodes.get(""):
         shown.append(f"nobody {ranges(alone)} (who queues a push sends it)")
     return ", ".join(shown) or "nobody elected (who queues a push sends it); is etcd away?"
+
+
+def messages(stored: dict[str, Any] | None) -> str:
+    """How many stored messages wait, and how many users get theirs from this node now."""
+    if stored is None:
+        return "not kept by this node ([messages] enabled)"
+    here = stored.get("here") or {}
+    busy = here.get("drains", 0) - here.get("waiting", 0)
+    return f"{stored['pending']} wait; this node delivers to {busy} users, {here.get('waiting', 0)} rest"
 
 
 def lanes(rows: list[dict[str, Any]]) -> list[str]:

@@ -52,7 +52,13 @@ def retried_text(aor: str, answer: dict[str, Any]) -> str:
 
 
 def _lines(row: dict[str, Any]) -> Iterator[tuple[object, ...]]:
-    first = (row["id"][:ID], span(row["age"]), span(row["expires_in"]), row["priority"], row["sender"])
+    first: tuple[object, ...] = (
+        row["id"][:ID],
+        span(row["age"]),
+        span(row["expires_in"]),
+        row["priority"],
+        row["sender"],
+    )
     for owed in row["owed"] or [{"device": "", "tried": None}]:
         yield (*first, _device(owed["device"]), _tried(owed["tried"]))
         first = ("",) * len(first)

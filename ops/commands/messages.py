@@ -24,6 +24,16 @@ class _Messages(click.Group):
         return super().parse_args(ctx, args)
 
 
+class _Drop(click.Command):
+    """An identity may begin with a dash."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if "--" not in args:
+            dashed = [word for word in args if word[:1] == "-" and word[1:2] != "-" and len(word) > 2]
+            args = [word for word in args if word not in dashed] + (["--", *dashed] if dashed else [])
+        return super().parse_args(ctx, args)
+
+
 @click.group(name="messages", cls=_Messages, subcommand_metavar="[AOR] | drop AOR [ID] | retry AOR")
 def messages_group() -> None:
     """What is stored for phones that are away: of all users, or for AOR (user@domain).
@@ -47,7 +57,7 @@ def list_command(aor: str | None, config: Path | None, socket: Path | None, as_j
         click.echo(waiting_text(user, answer) if user else users_text(answer))
 
 
-@messages_group.command(name="drop")
+@messages_group.command(name="drop", cls=_Drop)
 @click.argument("aor")
 @click.argument("identity", metavar="[ID]", required=False, default="")
 @click.option("--yes", is_flag=True, help="Do not ask.")

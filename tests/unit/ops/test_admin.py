@@ -31,7 +31,7 @@ class Node:
             raise StoreUnavailable("Redis is away")
         return [{"device": aor}]
 
-    async def messages(self, aor: str | None) -> list[dict[str, Any]]:
+    async def stored_messages(self, aor: str | None) -> list[dict[str, Any]]:
         if aor == "off@localhost":
             raise NotPossible("[messages] enabled is false")
         return [{"aor": aor or "all"}]

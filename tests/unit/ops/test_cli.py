@@ -1,6 +1,7 @@
 """The command line: what it prints and its exit codes."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ STATUS: dict[str, Any] = {
         ],
         "counts": {"queued": 10},
     },
+    "messages": {"pending": 12, "here": {"drains": 5, "waiting": 3, "delivered": 40}},
     "events": {"emitted": 3, "dropped": 0},
     "members": [
         {"name": "a", "internal": "tcp:127.0.0.1:5070", "version": "0.1.0", "draining": False},
@@ -85,15 +87,18 @@ def test_status(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "Node a (serving), Clarion 0.1.0, pid 7, up 1 d 1 h" in output
     assert "etcd away" in output
     assert "bee     tcp:127.0.0.1:5170  0.1.0    draining" in output
-    assert "requests.INVITE  5" in output
+    assert re.search(r"requests\.INVITE +5\n", output)
     assert "Dispatch:  a 0-1, bee 2, nobody 3 (who queues a push sends it)" in output
     assert "fcm shop              blocked  3        1          7     2" in output
-    assert "push.queued      10" in output
+    assert "Messages:  12 wait; this node delivers to 2 users, 3 rest" in output
+    assert re.search(r"push\.queued +10\n", output)
+    assert re.search(r"messages\.delivered +40\n", output)
     assert json.loads(run("status", "--json")[1]) == STATUS
 
 
 def test_status_without_push_dispatch_or_dispatchers(monkeypatch: pytest.MonkeyPatch) -> None:
-    answer(monkeypatch, STATUS | {"leader": None, "push": {}})
+    answer(monkeypatch, STATUS | {"leader": None, "push": {}, "messages": None})
+    assert "Messages:  not kept by this node ([messages] enabled)" in run("status")[1]
     assert "Dispatch:  off on this node ([push] enabled)" in run("status")[1]
     answer(monkeypatch, STATUS | {"leader": {}})
     assert "Dispatch:  nobody elected" in run("status")[1]

@@ -59,6 +59,16 @@ def test_each_phone_says_what_happens_what_is_missing_what_to_do_and_what_was() 
     )
 
 
+def test_what_a_phone_is_owed_is_counted() -> None:
+    text = explained_text(
+        "bob@example.org", [DEAD | {"owed": 1}, FINE | {"owed": 12}, FINE | {"owed": 0}], NOW
+    )
+    assert text.count("  owed     ") == 2
+    assert "  owed     1 stored message\n" in text
+    assert "  owed     12 stored messages\n" in text
+    assert text.endswith("\n\nWhich messages wait, and why: clarion messages bob@example.org")
+
+
 def test_an_unknown_user_is_told_how_to_list_registrations(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asking, "ask", lambda *_: [])
     result = CliRunner().invoke(main, ["explain", "push", "bob"])

@@ -79,12 +79,12 @@ def not_kept(reason: str) -> MessageNotKept:
 
 def test_what_is_not_kept_is_one_warning_a_minute_for_each_reason(caplog: pytest.LogCaptureFixture) -> None:
     notices._last.clear()
-    for reason in ("[messages] max_per_user", "[messages] max_per_user", "Redis is away"):
+    for reason in ("max_per_user", "max_per_user", "redis"):
         notice(not_kept(reason))
     assert [record.levelname for record in caplog.records] == ["WARNING"] * 2
     assert (
         "a message of sip:alice@example.org for bob@example.org could not be kept for device <urn:uuid:1>: "
-        "[messages] max_per_user"
+        "as many as [messages] max_per_user wait already; raise it"
     ) in caplog.text
 
 

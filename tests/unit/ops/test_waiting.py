@@ -125,6 +125,13 @@ def test_drop_one_by_the_beginning_of_its_id(monkeypatch: pytest.MonkeyPatch) ->
     assert node.orders == [("messages", AOR, "drop", ROWS[0]["id"]), ("messages", AOR, "drop", "aaaa9999")]
 
 
+def test_an_id_may_begin_with_a_dash(monkeypatch: pytest.MonkeyPatch) -> None:
+    node = Node(monkeypatch, [ROWS[0] | {"id": "-hy9_x"}], {"dropped": 1})
+    assert run("drop", AOR, "-hy9", "--yes") == (0, "1 message dropped.\n")
+    assert run("drop", "--yes", AOR, "--", "-hy9")[0] == 0
+    assert node.orders == [("messages", AOR, "drop", "-hy9_x")] * 2
+
+
 def test_drop_of_what_is_not_there_or_not_clear(monkeypatch: pytest.MonkeyPatch) -> None:
     node = Node(monkeypatch)
     assert run("drop", AOR, "b", "--yes") == (1, f"No message of {AOR} has an ID that begins with b.\n")
