@@ -37,15 +37,9 @@ for i = 8, #ARGV, 3 do
   local device = ARGV[i + 1]
   local s = {device = device, plus = '+' .. device, minus = '-' .. device, index = (i - 8) / 3,
     named = ARGV[i] == 'n', room = tonumber(ARGV[i + 2])}
-  if not s.named then
-    s.seeks = at(listed, '+*')
-  elseif at(listed, s.plus) then
-    s.seeks = true
-    s.adopts = call('HEXISTS', key, '?' .. device) == 1
-  else
-    s.adopts = not at(listed, s.minus)
-    s.seeks = s.adopts
-  end
+  local row = row_of[s.named and device or '*']
+  s.adopts = s.named and (not row or row.behind)
+  s.seeks = s.adopts or row and row.owed > 0
   if s.seeks then seekers[#seekers + 1] = s end
   if s.seeks and s.room > 0 then hungry = hungry + 1 end
   if s.adopts then adopting[#adopting + 1] = s end
@@ -118,12 +112,9 @@ while #seekers > 0 and not ended do
   looked = looked + #fields
 end
 for _, s in ipairs(adopting) do
-  if ended then
-    call('HDEL', key, '?' .. s.device)
-    if not at(listed, s.plus) then list(s.device, '-') end
-  elseif at(listed, s.plus) then
-    call('HSET', key, '?' .. s.device, '')
-  end
+  local row = row_for(s.device)
+  row.behind = not ended and row.owed > 0
+  row.known = row.known or ended
 end
 result[3], result[4] = finish(), more
 return result

@@ -5,7 +5,8 @@
 -- Returns  2 * messages that left the queue, + 1 if the copy of :devices changed
 for i = 2, #ARGV, 3 do
   local id, device, status = ARGV[i], ARGV[i + 1], ARGV[i + 2]
-  local marks = call('HGET', key, id .. '/')
+  local marks = marks_of_first
+  if i > 2 then marks = call('HGET', key, id .. '/') end
   if marks then
     local kind, was, taken = marks:match('^%d+ %d+ ([^\n]*)'), marks, status:sub(1, 1) == '2'
     local p = at(marks, '+' .. device)
@@ -18,8 +19,9 @@ for i = 2, #ARGV, 3 do
       marks = marks .. '\n-' .. device
     end
     -- Those that are never known again may refuse it only so often.
-    if (taken or #marks > 2000) and at(marks, '+*') then
-      marks = without(marks, '+*')
+    p = at(marks, '+*')
+    if p and (taken or #marks > 2000) then
+      marks = marks:sub(1, p - 2) .. marks:sub(p + 2)
       owe('*', kind, -1)
     end
     if not marks:find('\n+', 1, true) then

@@ -7,6 +7,7 @@ the top of devices.lua; what a script takes and returns, at its own.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,9 @@ from cluster.redis.script import Script
 from cluster.redis.store import Store
 
 GRACE_MS = 86_400_000  # that keys outlive their last message, so that a collector can still tell of it
-LOOKED_AT = 1000  # messages that one claim looks at in one script
+LOOKED_AT = 250  # messages that one claim looks at in one script
 BEGIN = b"-inf"
+_NOT_PLAIN = re.compile(r"[^A-Za-z0-9_./-]")  # in a kind, as the scripts count it
 
 
 def _script(name: str, *, shared: bool = True) -> Script:
@@ -67,9 +69,10 @@ class Queue:
             connection.submit(("SCRIPT", "LOAD", script.text), _ignore)
 
     def store(self, pending: Pending, owed: Sequence[str], closed: Sequence[str], done: Done) -> None:
+        kind = _NOT_PLAIN.sub("-", pending.kind)
         words: tuple[Word, ...] = (
-            pending.id, pending.rank, pending.expires_at, VERSION, line(pending.kind), encode(pending),
-            self._limit, GRACE_MS, len(owed), *map(_word, owed), *map(_word, closed),
+            pending.id, pending.rank, pending.expires_at, VERSION, kind, encode(pending), self._limit,
+            GRACE_MS, len(owed), *map(_word, owed), *map(_word, closed),
         )  # fmt: skip
         self._run(_STORE, pending.aor, words, done)
 

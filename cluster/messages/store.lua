@@ -4,12 +4,12 @@
 --          the keys outlive their last message, how many devices are owed it, those devices, then those that
 --          have it or refused it
 -- Returns  {0 kept, 1 was there already, 2 full; 1 if the copy of :devices changed; those of the devices owed it
---          that were owed nothing of its kind}
+--          that were owed nothing of its kind}; where it was there already, the third is 1 if it has left now
 --
 -- A queue that is empty knows all devices that matter from its first message. Later, a device that is listed and
 -- not named here, or named and not listed, is missing in the marks of some: it is noted as such.
 local id, kind, last = ARGV[2], ARGV[6], 10 + ARGV[10]
-local marks = call('HGET', key, id .. '/')
+local marks = marks_of_first
 if marks then
   for i = 11, #ARGV do
     local device = ARGV[i]
@@ -19,7 +19,10 @@ if marks then
       owe(device, kind, -1)
     elseif not p and not at(marks, '-' .. device) then
       marks = marks .. (i > last and '\n-' or '\n+') .. device
-      if i <= last then owe(device, kind, 1) end
+      if i <= last then
+        if not row_of[device] then row_for(device).behind = true end
+        owe(device, kind, 1)
+      end
     end
   end
   if marks:find('\n+', 1, true) then call('HSET', key, id .. '/', marks) else leave(id) end
@@ -28,31 +31,31 @@ end
 
 local size = call('ZCARD', order)
 if size >= tonumber(ARGV[8]) then return {2, 0} end
-local sequence = call('HINCRBY', key, '#', 1)
-local result, lines = {0, 0}, {ARGV[5] .. ' ' .. ARGV[4] .. ' ' .. kind}
+local result, lines, named, only = {0, 0}, {ARGV[5] .. ' ' .. ARGV[4] .. ' ' .. kind}, {}, false
 for i = 11, #ARGV do
   local device = ARGV[i]
-  local known = at(listed, '+' .. device) or at(listed, '-' .. device)
+  named[device] = true
   if i > last then
     lines[#lines + 1] = '-' .. device
-    if size == 0 and device ~= '*' then list(device, '-') end
+    if device == '*' then only = true
+    elseif size == 0 then row_for(device).known = true end
   else
     lines[#lines + 1] = '+' .. device
-    if size > 0 and not known then call('HSET', key, '?' .. device, '') end
+    if size > 0 and not row_of[device] then row_for(device).behind = true end
     if owe(device, kind, 1) == 1 then result[#result + 1] = device end
   end
 end
-marks = table.concat(lines, '\n')
-if size > 0 and not at(marks, '-*') then
-  for line in before:gmatch('[^\n]+') do
-    local device = line:sub(2)
-    if not at(marks, '+' .. device) and not at(marks, '-' .. device) and device ~= '*' then
-      if line:sub(1, 1) == '-' then list(device, '') else call('HSET', key, '?' .. device, '') end
+if size > 0 and not only then
+  for _, row in ipairs(rows) do
+    if not named[row.device] and row.device ~= '*' then
+      row.known = false
+      row.behind = row.owed > 0
     end
   end
 end
-call('HSET', key, id, ARGV[7], id .. '/', marks)
+sequence = sequence + 1
 call('ZADD', order, ARGV[3] * 281474976710656 + sequence, id)
+result[2] = finish(id, ARGV[7], id .. '/', table.concat(lines, '\n'))
 local gone = ARGV[4] + ARGV[9]
 if size == 0 then
   call('PEXPIREAT', key, gone)
@@ -61,5 +64,4 @@ else
   call('PEXPIREAT', key, gone, 'GT')
   call('PEXPIREAT', order, gone, 'GT')
 end
-result[2] = finish()
 return result

@@ -37,15 +37,15 @@ local size = call('ZCARD', order)
 if size == 0 then
   call('DEL', key)  -- also what is left of a queue whose order is gone
   result[2] = call('HDEL', place, ':messages')
-  listed = ''
 else
   result[2] = finish()
-  if result[6] == '' and call('EXISTS', place) == 1 and call('HGET', place, ':messages') ~= listed then
-    call('HSET', place, ':messages', listed)
+  result[5] = call('HGET', key, ':devices') or ''
+  if result[6] == '' and call('EXISTS', place) == 1 and call('HGET', place, ':messages') ~= result[5] then
+    call('HSET', place, ':messages', result[5])
     result[2] = 1
   end
 end
 local claim = call('HGET', key, '@')
-result[1], result[3], result[5] = left, size, listed
+result[1], result[3] = left, size
 result[4] = claim and tonumber(claim:match('^%d+\n[^\n]*\n(%d+)')) > now and 1 or 0
 return result

@@ -212,6 +212,14 @@ async def test_a_device_that_was_away_when_a_message_came_gets_it_too(one: Desk,
     assert handed(await one.claim(aor, "<c>")) == {"<c>": [b"2"]}
 
 
+async def test_a_device_that_was_away_gets_what_anybody_may_have(one: Desk, redis: RedisServer) -> None:
+    aor = unique_aor()
+    await one.put(aor, "<a>", closed=["<b>"], body=b"1")
+    await one.put(aor, ANYBODY, closed=["<a>"], body=b"2")
+    assert listed(redis, aor) == {"+<a>", "+*"}
+    assert handed(await one.claim(aor, "<b>")) == {"<b>": [b"2"]}
+
+
 async def test_first_names_the_devices_that_were_owed_nothing_of_the_kind(one: Desk) -> None:
     aor = unique_aor()
 
