@@ -160,7 +160,7 @@ class Attempt:
         for device, binding in (*(self._asleep or {}).items(), *map(_who, self._copies)):
             if device in resolved:
                 continue
-            if binding.instance or binding.prid:
+            if is_named(binding):
                 named.append(device)
             else:
                 anybody = True
@@ -303,6 +303,11 @@ class Attempt:
             request.reply(202, now)
         else:
             room.refuse(request, self._reason, now)
+
+
+def is_named(binding: Binding) -> bool:
+    """Whether its device is known again when it comes back."""
+    return bool(binding.instance or binding.prid)
 
 
 def _who(copy: Copy) -> tuple[str, Binding]:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from cluster.messages.events import MessageNotKept
 from cluster.messages.pending import ANYBODY
+from node.fork.target import device_of
 from node.messages import kind
-from node.messages.attempt import Attempt
+from node.messages.attempt import Attempt, is_named
 from node.messages.reach import follow, reach_of
 from node.messages.turns import Turns
 
@@ -96,8 +97,7 @@ class Attempts:
         if record is None or not record.messages:
             return False
         messages = record.messages
-        named = bool(binding.instance or binding.prid)
-        return messages.get(device, named) or messages.get(ANYBODY, False)
+        return messages.get(device, is_named(binding)) or messages.get(ANYBODY, False)
 
     def storing(self, aor: str, change: int) -> None:
         """One more message of that user is being stored, or one less."""
@@ -113,8 +113,14 @@ class Attempts:
         return kind.pending(request, device, self._locations.now_ms(), self.settings, self._waking)
 
     def not_for(self, request: Request) -> tuple[str, ...]:
-        """Who is not owed a message: ANYBODY says that it is for no other devices than its own."""
-        return (ANYBODY,) if _for_one(request) else ()
+        """Whom a message is not for, though they were not asked. ANYBODY: nor for any device that is not
+        registered yet."""
+        if not _for_one(request) or request.record is None:
+            return ()
+        targets = (target.binding for group in request.groups or () for target in group)
+        asked = {device_of(binding) for binding in targets if binding is not None}
+        others = (device_of(binding) for binding in request.record.bindings if is_named(binding))
+        return (ANYBODY, *(device for device in others if device not in asked))
 
     def follow(self, request: Request, now: float) -> None:
         """Copies go where their phones have registered since they were sent."""

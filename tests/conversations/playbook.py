@@ -7,10 +7,12 @@
     >> bob 180                              bob answers the last request that he got
     .. 5                                    five seconds pass
     << push voip call token                 a push that must be queued; `withdrawn token` takes it back
+    << store keeps normal <urn:bob>         a message that must be stored: see `message_store`
     == nothing                              nothing else has left to anybody
 
 Requests get the header fields they need by themselves; indented lines under `>>` are added, or
-replace the field of that name. Peers are flows: `playbook.phone("bob", "udp", "192.0.2.2", 5060)`.
+replace the field of that name; `> text` is the body. Peers are flows:
+`playbook.phone("bob", "udp", "192.0.2.2", 5060)`.
 The clock is the playbook's own: 32 seconds take no time.
 """
 
@@ -21,6 +23,8 @@ import heapq
 import itertools
 import re
 from collections import deque
+
+import msgspec
 
 from cluster.errors import StoreUnavailable
 from cluster.location.binding import Binding
@@ -33,6 +37,7 @@ from node.sip.codec import parse
 from node.sip.uri import parse_uri
 from node.transport.flow import Listener
 from node.transport.token import FlowTokens
+from tests.conversations.message_store import MessageStore
 
 NODE = "192.0.2.1"
 REASON = {100: "Trying", 180: "Ringing", 183: "Session Progress", 200: "OK", 202: "Accepted"}
@@ -173,13 +178,13 @@ class Locations:
             kept.pop(change.binding.key, None)
             if change.ttl_ms:
                 kept[change.binding.key] = _stamped(change, self.now_ms())
-        self.records[aor] = record = Record(aor, tuple(kept.values()))
+        known = self.records.get(aor, Record(aor, ()))
+        record = msgspec.structs.replace(known, bindings=tuple(kept.values()), known=True)
+        self.records[aor] = record
         return Outcome(record, self.refuse, ())
 
 
 def _stamped(change, now_ms: int) -> Binding:
-    import msgspec
-
     return msgspec.structs.replace(
         change.binding,
         expires_at=now_ms + change.ttl_ms,
@@ -275,7 +280,10 @@ class Locator:
 class Playbook:
     """One node in memory, its peers, and what left it."""
 
-    def __init__(self, settings: NodeRoomSettings | None = None, name: str = "a") -> None:
+    def __init__(
+        self, settings: NodeRoomSettings | None = None, name: str = "a", messages: bool = False
+    ) -> None:
+        """With `messages` there is a store of messages."""
         self.left: deque[tuple[str, bytes]] = deque()
         self.loop = Loop()
         self.locations = Locations(self.loop)
@@ -283,6 +291,7 @@ class Playbook:
         self.locator = Locator()
         self.events: list[object] = []
         self.push = Pushes(self)
+        self.store = MessageStore(self) if messages else None
         node = NodeSettings(name=name, domains=("example.org",))
         self.settings = settings or NodeRoomSettings(node=node)
         self.tokens = FlowTokens(name, [b"k" * 32], "epoch-1")
@@ -298,6 +307,7 @@ class Playbook:
             emit=self.events.append,
             push=self.push,
             purr_key=b"p" * 32,
+            messages=self.store,
         )
         self.listeners = [
             Listener("udp", NODE, 5060),
@@ -355,7 +365,8 @@ class Playbook:
         binding = Binding(**(values | fields))
         aor = f"{user}@example.org"
         before = self.locations.records.get(aor, Record(aor, ())).bindings
-        self.locations.records[aor] = Record(aor, (*before, binding))
+        known = self.locations.records.get(aor, Record(aor, ()))
+        self.locations.records[aor] = msgspec.structs.replace(known, bindings=(*before, binding), known=True)
         return binding
 
     async def run(self, script: str) -> None:
@@ -428,15 +439,19 @@ class Playbook:
             sent = parse(invite[-1])
             fields["Via"] = (sent.first("via") or b"").decode()
             fields["To"] = (sent.first("to") or b"").decode()
-        more = []
+        more, body = [], ""
         for line in extra:
+            if line.startswith("> "):
+                body += line[2:]
+                continue
             name, _, value = line.partition(":")
             if name in fields:
                 fields[name] = value.strip()
             else:
                 more.append(line)
         rows = [f"{method} {uri} SIP/2.0", *(f"{n}: {v}" for n, v in fields.items() if v), *more]
-        data = ("\r\n".join([*rows, "Content-Length: 0"]) + "\r\n\r\n").encode()
+        rows += [f"Content-Length: {len(body)}", "", body]
+        data = "\r\n".join(rows).encode()
         if method == "INVITE":
             self.requests.setdefault(peer + " sent", []).append(data)
         return data
@@ -470,7 +485,7 @@ class Playbook:
                 assert not re.search(f"(?m)^{pattern}", text), f"{row!r} must not be in:\n{text}"
             else:
                 assert f"\r\n{row}" in text, f"{row!r} is not in:\n{text}"
-        if peer == "push":
+        if peer in ("push", "store"):
             return
         if not first.startswith("SIP/2.0"):
             self.requests.setdefault(peer, []).append(data)
