@@ -162,7 +162,7 @@ cdef class Forwarder:
         return self._table.told
 
     cdef void _enter(self) noexcept:
-        """Between this and `_leave` nothing may give up the interpreter lock: another command would wait for ever."""
+        """Until `_leave` nothing may give up the interpreter lock: another command would wait for ever."""
         self._table.wanted += 1
         pthread_mutex_lock(&self._table.gate)
         pthread_mutex_lock(&self._table.lock)
@@ -202,7 +202,9 @@ cdef class Forwarder:
             raise OSError("the table of flows is full")
         place = self._free[self._free_count - 1]
         # a place that was used keeps its number, so that the next one differs
-        fresh.number = self._table.flows[place].number + (1 << PLACE_BITS) if place < self._table.top else place
+        fresh.number = place
+        if place < self._table.top:
+            fresh.number = self._table.flows[place].number + (1 << PLACE_BITS)
         self._watch(fd, fresh.number)
         self._free_count -= 1
         self._enter()
@@ -287,7 +289,10 @@ cdef class Forwarder:
         self._table.event_count = 0
         self._leave()
         return [
-            Event(told[i].flow, what, told[i].at) for i in range(count) for bit, what in WHATS if told[i].what & bit
+            Event(told[i].flow, what, told[i].at)
+            for i in range(count)
+            for bit, what in WHATS
+            if told[i].what & bit
         ]
 
     def _forward(self):

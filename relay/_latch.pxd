@@ -138,9 +138,11 @@ cdef inline void latch_restore(Latch *latch, const Source *source, double now) n
     latch.rank = rank_of(latch, source)
 
 
-cdef inline const Source *latch_destination(const Latch *latch) noexcept nogil:
+cdef inline Source *latch_destination(Latch *latch) noexcept nogil:
     """Where to send now; NULL for nowhere."""
-    cdef const Source *hint = &latch.hint if latch.hint.family else NULL
+    cdef Source *hint = NULL
+    if latch.hint.family:
+        hint = &latch.hint
     if latch.held:
         return NULL
     if latch.asymmetric:

@@ -1,8 +1,8 @@
 # The table of flows and the thread that forwards by it: forward_python.py in C.
 #
-# The thread holds `lock` while it works on what epoll reported. A command of Python that wants the table counts
-# itself in `wanted` and waits at `gate`; the thread lets it in after the socket that it is reading, so Python
-# waits for at most one batch. Commands run under the interpreter lock, hence one at a time.
+# The thread holds `lock` while it works on what epoll reported. A command of Python that wants the table
+# counts itself in `wanted` and waits at `gate`; the thread lets it in after the socket that it is reading, so
+# Python waits for at most one batch. Commands run under the interpreter lock, hence one at a time.
 
 from relay._flow cimport (
     LONGEST, NOWHERE, REFUSED, TELL_IDLE, TELL_LATCHED, Flow, aim, passes
