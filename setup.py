@@ -8,7 +8,7 @@ from pathlib import Path
 
 from setuptools import Extension, setup
 
-SOURCES = ("node/sip/_codec.pyx", "node/transport/_udp.pyx")
+SOURCES = ("node/sip/_codec.pyx", "node/transport/_udp.pyx", "relay/_forward.pyx")
 
 
 def extensions() -> list[Extension]:
@@ -20,7 +20,12 @@ def extensions() -> list[Extension]:
     except ImportError:
         return []
     modules = [
-        Extension(source[:-4].replace("/", "."), [source], extra_compile_args=["-O3"])
+        Extension(
+            source[:-4].replace("/", "."),
+            [source],
+            depends=sorted(map(str, Path(source).parent.glob("*.pxd"))),
+            extra_compile_args=["-O3"],
+        )
         for source in SOURCES
         if Path(source).exists()
     ]
