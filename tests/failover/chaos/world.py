@@ -132,10 +132,9 @@ class World:
         for pair in answer.get("kvs", []):
             key = base64.b64decode(pair["key"]).decode()
             value = base64.b64decode(pair.get("value", "")).decode(errors="replace")
-            if "collect" in key or "storage" in key:
-                for name in NAMES:
-                    if key.endswith(f"/{name}") or re.search(rf"\b{name}\b", value):
-                        return name
+            if ("collect" in key or "storage" in key) and "/nodes/" not in key:
+                found = re.search(r'"node": ?"(\w+)"', value)
+                return found[1] if found else ""
         return ""
 
     def read_events(self) -> list[tuple[str, dict[str, object]]]:
