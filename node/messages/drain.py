@@ -6,8 +6,9 @@
 
 Only a drain that is HELD gives a copy away, and only while by our own clock, started before the store was
 asked, the claim cannot have lapsed: a node that was frozen finds out here, not at the phone. What a device
-answers is told to the store at once and its next copy does not wait for that; order holds all the same, for
-one lane has one copy at a time.
+answers is told to the store at once, and its next copy does not wait until the store has it, only until it
+has the answer before that: should the node die little is sent again, and a store that is away stops the lane.
+Order holds all the same, for one lane has one copy at a time.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from node.sip.codec import Message
 
 IDLE, CLAIMING, HELD, RELEASING = range(4)
+UNSURE = 2  # with so many answers that the store does not have, no further copy leaves
 BATCH = 10  # messages of one device that are held here
 SURE = 0.95  # of a claim's time: clocks do not run alike
 SLACK = 0.1  # seconds that another node's claim has to be over before it is asked for
@@ -258,7 +260,7 @@ class Drain:
             return
         self.busy = True
         for lane in tuple(self.lanes.values()):
-            while lane.waiting and lane.open(now):
+            while lane.waiting and lane.marks < UNSURE and lane.open(now):
                 self._send(lane, lane.waiting.popleft(), now)
         self.busy = False
         hungry = self._hungry(now)
@@ -292,7 +294,8 @@ class Drain:
         house.under_way.remove(self.aor, owed.pending.id, copy)
         if closes(status, response):
             lane.tries = 0
-            house.marks.confirm(owed, self.aor, status)
+            lane.marks += 1
+            house.marks.confirm(owed, self.aor, status, partial(self._marked, lane))
             house.told(owed, status)
         else:
             house.marks.note(owed, self.aor, status)
@@ -301,6 +304,12 @@ class Drain:
             self._go_on(now)
         elif self.state == IDLE:
             house.look_at(self, now)
+
+    def _marked(self, lane: Lane) -> None:
+        """The store has an answer of this device."""
+        lane.marks -= 1
+        if self.state == HELD and lane.waiting and lane.copy is None:
+            self._go_on(self.house.clock())
 
     # -- the time in between
 

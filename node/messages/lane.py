@@ -27,17 +27,9 @@ class Lane:
     """One device of one address of record."""
 
     __slots__ = (
-        "copy",
-        "device",
-        "more",
-        "owed",
-        "paused",
-        "reach",
-        "rest_until",
-        "tried_at",
-        "tries",
+        "copy", "device", "marks", "more", "owed", "paused", "reach", "rest_until", "tried_at", "tries",
         "waiting",
-    )
+    )  # fmt: skip
 
     def __init__(self, device: str, reach: Reach) -> None:
         self.device = device
@@ -45,6 +37,7 @@ class Lane:
         self.waiting: deque[Owed] = deque()  # held here, in order
         self.owed: Owed | None = None  # on its way
         self.copy: Copy | None = None
+        self.marks = 0  # answers that the store has been told of, and has not confirmed
         self.more = True  # the store may have more
         self.tries = 0  # in vain, one after the other
         self.paused = False  # it rests because something else is on its way to the device

@@ -7,6 +7,7 @@ once a claim brings the message back, so that an outage of the store makes no ph
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 MOST = 20_000
 Key = tuple[str, str, str]
+Done = Callable[[], None]
 
 
 class Marks:
@@ -29,15 +31,15 @@ class Marks:
 
     def __init__(self, store: Messages) -> None:
         self._store = store
-        self._telling: set[Key] = set()
+        self._telling: dict[Key, Done | None] = {}
         self._failed: OrderedDict[Key, int] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._telling) + len(self._failed)
 
-    def confirm(self, owed: Owed, aor: str, status: int) -> None:
-        """The final status of a device that will not be asked again."""
-        self._tell((aor, owed.pending.id, owed.device), status)
+    def confirm(self, owed: Owed, aor: str, status: int, done: Done | None = None) -> None:
+        """The final status of a device that will not be asked again. `done()` when the store has answered."""
+        self._tell((aor, owed.pending.id, owed.device), status, done)
 
     def note(self, owed: Owed, aor: str, status: int) -> None:
         """A device that could not be asked: told for operators only, and closes nothing."""
@@ -54,17 +56,19 @@ class Marks:
             self._tell(key, status)
         return bool(status)
 
-    def _tell(self, key: Key, status: int) -> None:
-        self._telling.add(key)
+    def _tell(self, key: Key, status: int, done: Done | None = None) -> None:
+        self._telling[key] = done
         aor, message, device = key
         self._store.confirm(aor, (Mark(message, device, status),), partial(self._told, key, status))
 
     def _told(self, key: Key, status: int, failure: StoreUnavailable | None) -> None:
-        self._telling.discard(key)
+        done = self._telling.pop(key, None)
         if failure is not None:
             self._failed[key] = status
             if len(self._failed) > MOST:
                 self._failed.popitem(last=False)
+        if done is not None:
+            done()
 
 
 def _ignore(_: StoreUnavailable | None) -> None:

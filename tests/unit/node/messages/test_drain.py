@@ -59,6 +59,24 @@ def test_the_next_copy_does_not_wait_until_the_mark_is_stored(world: World, node
     assert node.copies == ["m0", "m1"]
 
 
+def test_it_waits_for_the_mark_before_that(world: World, node: Node) -> None:
+    world.keep("m0", "m1", "m2", "m3")
+    world.register()
+    node.registered(PHONE)
+    node.silent = True
+    node.answer()
+    node.answer()
+    assert node.copies == ["m0", "m1"] and "a:release" not in world.calls
+    node.replies.pop(0)()
+    assert node.copies == ["m0", "m1", "m2"]
+    node.answer()
+    assert node.copies == ["m0", "m1", "m2"]
+    node.silent = False
+    world.settle()
+    node.answer()
+    assert node.copies == ["m0", "m1", "m2", "m3"] and not world.kept and nothing_left(node)
+
+
 def test_two_devices_do_not_wait_for_each_other(world: World, node: Node) -> None:
     world.keep("m0", "m1", devices=(PHONE, TABLET))
     world.register(PHONE)
