@@ -130,6 +130,7 @@ class Confirms:
         now = self._loop.time()
         late = [entry for entry in batch if entry.deadline <= now]
         waiting.new = [entry for entry in batch if entry.deadline > now] + waiting.new
+        waiting.new.sort(key=_deadline)  # several batches may have failed: in the order in which they came
         if waiting.new:
             if waiting.timer is None:
                 waiting.timer = self._loop.call_later(_PAUSE, self._ask, aor, waiting)
@@ -141,3 +142,7 @@ class Confirms:
         for entry in entries:
             self._kept -= len(entry.marks)
             entry.done(error)
+
+
+def _deadline(entry: _Entry) -> float:
+    return entry.deadline

@@ -9,6 +9,9 @@ import pytest
 from cluster.errors import StoreUnavailable
 from cluster.messages.events import FsyncUnavailable, MessageStored
 from cluster.messages.pending import Mark, Stored
+from cluster.redis.address import options_of, parse_url
+from cluster.redis.fences import Fences
+from cluster.settings import RedisSettings
 from tests.network.cluster_rig import unique_aor, until
 from tests.network.messages_rig import desk, handed
 from tests.stores import RedisServer, redis_cluster, running
@@ -54,6 +57,25 @@ async def test_a_message_is_accepted_when_the_replica_has_it(
         assert stored == Stored("", True)
         assert redis.call("ZCARD", f"clarion:messages:{{{aor}}}:order") == 2
         assert one.messages.total == 22
+
+
+async def test_what_waits_across_a_break_is_not_taken_for_safe(redis: RedisServer) -> None:
+    """The server is back at the same address; whether it still has what was written before, nobody knows."""
+    async with desk(redis.url) as one:
+        topology = one.node.service.store.topology
+        fences = Fences(topology, options_of(RedisSettings(), parse_url(redis.url)), 0)
+        told: list[StoreUnavailable | None] = []
+        await fences.passed(b"k", b"clarion:fence:k")
+        fences.submit(b"k", b"clarion:fence:k", told.append)
+        topology.route(b"k").reconnect("a test")
+        await until(lambda: told)
+        assert "broke before the write was safe" in str(told[0])
+        await until(lambda: one.node.service.connected)
+        await fences.passed(b"k", b"clarion:fence:k")
+        redis.freeze()
+        fences.submit(b"k", b"clarion:fence:k", told.append)
+        await fences.close()
+        assert isinstance(told[1], StoreUnavailable)
 
 
 async def test_the_replicas_of_the_redis_section_count_where_no_own_are_set(redis: RedisServer) -> None:
