@@ -32,7 +32,6 @@ def best(statuses: Sequence[int]) -> int:
 def towards_caller(status: int, another_node: bool = False) -> int:
     """What the caller hears instead: a branch's 503 is not the caller's (16.7 step 6),
     and 430 is between nodes; both mean that the phone cannot be reached now. Another node
-    hears the 430, and tries the next flow of the device (RFC 5626 5.3)."""
-    if status == 430 and another_node:
-        return 430
-    return 480 if status in (430, 503) else status
+    hears them as they are: after a 430 it tries the next flow of the device (RFC 5626 5.3),
+    and a message that a phone refused by 503 it keeps for later."""
+    return 480 if status in (430, 503) and not another_node else status

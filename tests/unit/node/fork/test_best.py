@@ -35,3 +35,7 @@ def test_equal_ones_the_first_that_came():
 
 def test_a_branch_that_cannot_be_reached_is_temporarily_unavailable():
     assert [towards_caller(status) for status in (430, 503, 486)] == [480, 480, 486]
+
+
+def test_another_node_hears_what_only_nodes_understand() -> None:
+    assert [towards_caller(status, True) for status in (430, 503, 486)] == [430, 503, 486]
