@@ -199,6 +199,28 @@ async def test_a_new_device_that_took_the_latest_still_gets_what_came_before(
     assert handed(await one.claim(aor, "<new>")) == {"<new>": [b"1"]}
 
 
+async def test_a_new_device_that_refused_or_took_all_it_was_named_for_is_not_done(
+    one: Desk, redis: RedisServer
+) -> None:
+    aor = unique_aor()
+    await one.put(aor, "<a>", body=b"1")
+    second = await one.put(aor, "<a>", "<new>", body=b"2")
+    await one.confirm(aor, (second, "<new>", 200))
+    assert listed(redis, aor) == {"+<a>"}
+    assert handed(await one.claim(aor, "<new>")) == {"<new>": [b"1"]}
+
+
+async def test_a_registration_hears_who_is_owed(one: Desk) -> None:
+    aor = unique_aor()
+    message = await one.put(aor, "<a>", closed=["<b>"])
+    outcome = await one.node.put(aor, device("a"))
+    assert outcome.record.messages == {"<a>": True, "<b>": False}
+    await one.confirm(aor, (message, "<a>", 200))
+    assert await one.owed(aor) == {}
+    await one.put(aor, ANYBODY)
+    assert await one.owed(aor) == {ANYBODY: True}
+
+
 async def test_a_device_that_was_away_when_a_message_came_gets_it_too(one: Desk, redis: RedisServer) -> None:
     aor = unique_aor()
     first = await one.put(aor, "<a>", "<c>", closed=["<b>"], body=b"1")
