@@ -1,12 +1,12 @@
 """Putting one node together: stores, membership, flow tokens, the proxy core and its transports.
 
-    settings ─► LocationService ─┬─► Messages ──┐
+    settings ─► LocationService ─┬─► Messages ─┬─► Collector
              ─► Members ─────────┼─► PushService ─► Proxy ◄─► Transports
-             ─► FlowTokens ──────┘──────────────┘
+             ─► FlowTokens ──────┘─────────────┘
 
 `build` makes the parts; `Node` starts, drains and stops them in the order that loses nothing: the node joins
-when its listeners are open, and leaves before they close. It dispatches pushes only as a member: it begins
-after it joined, and gives its partitions back before it leaves.
+when its listeners are open, and leaves before they close. It dispatches pushes and collects only as a
+member: it begins after it joined, and gives both back before it leaves.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from cluster.collect.collector import Collector
 from cluster.errors import BadAddress, NameTaken
 from cluster.location.service import LocationService
 from cluster.membership import Member, Members
@@ -34,6 +35,7 @@ from node.transport.tls_context import tls_contexts
 from node.transport.token import FlowTokens
 from node.transport.transports import Transports
 from ops.child import Child
+from ops.collecting import collecting, kept
 from ops.credentials_watch import credentials_watch
 from ops.device import device_shown
 from ops.errors import NotPossible, StartError
@@ -48,7 +50,6 @@ from ops.stored_messages import StoredMessages
 from ops.version import version
 
 ETCD_PATIENCE = 5.0  # s that a start waits for etcd
-KEEP_SLACK = 60.0  # s beside two sweeps in which a collector must have seen that a binding expired
 
 log = logging.getLogger("clarion.node")
 
@@ -69,6 +70,7 @@ class Node:
         children: Sequence[Child] = (),
         push: PushService | None = None,
         messages: Messages | None = None,
+        collector: Collector | None = None,
     ) -> None:
         self.settings = settings
         self.epoch = epoch
@@ -78,6 +80,7 @@ class Node:
         self.transports = transports
         self.push = push
         self.messages = messages
+        self.collector = collector
         self.stored = StoredMessages(messages, locations, proxy, events.emit) if messages else None
         self.ready = False
         self.draining = False
@@ -103,6 +106,8 @@ class Node:
         if self.push is not None:
             await self.push.start()
             self._rounds.append(credentials_watch(self.push.catalogue, self._events.emit))
+        if self.collector is not None:
+            await self.collector.start()
         self.ready = True
         registrar = self.settings.registrar
         if registrar.static_file:
@@ -124,6 +129,8 @@ class Node:
         """Takes no new calls, tells the others so, and lets what runs end within `timeout` seconds."""
         self.ready, self.draining = False, True
         await self.members.set_draining()
+        if self.collector is not None:
+            await self.collector.drain()
         if self.push is not None:
             await self.push.drain()
         if not await self.proxy.drain(timeout):
@@ -134,6 +141,8 @@ class Node:
         self.ready = False
         for rounds in self._rounds:
             await rounds.stop()
+        if self.collector is not None:
+            await self.collector.close()
         if self.push is not None:
             await self.push.close()
         await self.members.leave()
@@ -163,6 +172,7 @@ class Node:
             "leader": push.pop("dispatchers", None),
             "push": push,
             "messages": self.stored.status() if self.stored is not None else None,
+            "collector": self.collector.status() if self.collector is not None else None,
             "stores": {
                 "redis": _connected(self.locations.connected),
                 "etcd": _connected(self.members.connected),
@@ -239,7 +249,7 @@ async def build(
     name, epoch = settings.node.name, secrets.token_hex(6)
     room = settings.room()
     try:
-        locations = LocationService(settings.redis, events.emit, f"clarion-{name}", _kept(settings))
+        locations = LocationService(settings.redis, events.emit, f"clarion-{name}", kept(settings))
         members = Members(settings.etcd, events.emit)
         tls = tls_contexts(settings.tls)
     except BadAddress as error:
@@ -271,19 +281,23 @@ async def build(
         messages=messages,
         tell=events.emit,
     )
+    collector = collecting(settings, locations, members, messages, proxy, events.emit, name)
     receiver = tap(proxy) if tap is not None else proxy
     transports = Transports(loop, room, receiver, tls, _internal_peers(members))
-    return Node(settings, epoch, locations, members, proxy, transports, dns, events, children, push, messages)
-
-
-def _kept(settings: Settings) -> float:
-    """Seconds that a user is remembered beyond the last registration: until a collector must have seen that
-    it ended, and for as long as messages are accepted for accounts."""
-    keep = 2 * settings.storage.sweep + KEEP_SLACK
-    messages = settings.messages
-    if messages.enabled and messages.accept == "accounts":
-        keep = max(keep, messages.account_memory)
-    return keep
+    return Node(
+        settings,
+        epoch,
+        locations,
+        members,
+        proxy,
+        transports,
+        dns,
+        events,
+        children,
+        push,
+        messages,
+        collector,
+    )
 
 
 def _locator(settings: Settings, dns: SystemDns) -> Locator:

@@ -6,6 +6,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterable
 
+from cluster.collect.events import CollectorElected, CollectorResigned
 from cluster.events import (
     CoordinatorBack,
     CoordinatorLost,
@@ -115,6 +116,8 @@ NOTICES: dict[type, tuple[int, str]] = {
         "[messages] fsync: %(address)s cannot confirm it (%(reason)s); no message is accepted until it can. "
         "Use Redis 7.2 or Valkey with appendonly yes, or set fsync = false",
     ),
+    CollectorElected: (logging.INFO, "this node collects what has expired (fence %(fence)s)"),
+    CollectorResigned: (logging.INFO, "this node no longer collects what has expired: %(reason)s"),
     MessagesDropped: (logging.WARNING, "%(count)s stored messages for %(aor)s were dropped by an operator"),
 }
 

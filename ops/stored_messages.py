@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any
 
 from cluster.events import Emit
 from cluster.location.binding import Binding
@@ -11,21 +11,14 @@ from cluster.location.service import LocationService
 from cluster.messages.pending import ANYBODY, RANKS
 from cluster.messages.service import Messages, Row
 from node.fork.target import device_of
-from node.messages.drains import Drains
 from node.messages.reach import reach_of
+from ops.collecting import Delivery
 from ops.device import device_shown
 from ops.errors import NotPossible
 from ops.events import MessagesDropped
 from ops.waiting import MOST
 
 _TOGETHER = 50  # reads at the same time
-
-
-class Delivery(Protocol):
-    """Who hands messages out: the proxy."""
-
-    @property
-    def drains(self) -> Drains | None: ...
 
 
 class StoredMessages:

@@ -1,5 +1,6 @@
 """Answers of the admin socket as text for a terminal."""
 
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -27,6 +28,7 @@ def status_text(status: dict[str, Any]) -> str:
         f"Stores:    {', '.join(f'{name} {state}' for name, state in status['stores'].items())}",
         f"Dispatch:  {dispatchers(status['leader'])}",
         f"Messages:  {messages(status.get('messages'))}",
+        f"Collector: {collector(status.get('collector'))}",
         f"Events:    {status['events']['emitted']}, dropped {status['events']['dropped']}",
         "",
         table(
@@ -74,6 +76,21 @@ def messages(stored: dict[str, Any] | None) -> str:
     here = stored.get("here") or {}
     busy = here.get("drains", 0) - here.get("waiting", 0)
     return f"{stored['pending']} wait; this node delivers to {busy} users, {here.get('waiting', 0)} rest"
+
+
+def collector(state: dict[str, Any] | None, now: float | None = None) -> str:
+    """Which node removes what has expired, and the last sweep of this one; `now` is seconds since 1970."""
+    if state is None:
+        return "not this node ([storage] collect)"
+    leader = state["leader"] or "nobody elected; is etcd away?"
+    last = state["last"]
+    if last is None:
+        return leader
+    ago = max(0.0, (time.time() if now is None else now) - last["ended_at"])
+    return (
+        f"{leader}; last sweep of this node {span(ago)} ago, {last['keys']} keys in {last['seconds']:.1f} s, "
+        f"{last['bindings']} bindings and {last['messages']} messages had expired"
+    )
 
 
 def lanes(rows: list[dict[str, Any]]) -> list[str]:

@@ -13,7 +13,7 @@ from ops.cli import main
 from ops.commands import asking
 from ops.config.load import load
 from ops.config.reference import reference
-from ops.tables import span, table
+from ops.tables import collector, span, table
 
 STATUS: dict[str, Any] = {
     "node": {
@@ -29,6 +29,7 @@ STATUS: dict[str, Any] = {
         "counts": {"queued": 10},
     },
     "messages": {"pending": 12, "here": {"drains": 5, "waiting": 3, "delivered": 40}},
+    "collector": {"leader": "bee", "last": None},
     "events": {"emitted": 3, "dropped": 0},
     "members": [
         {"name": "a", "internal": "tcp:127.0.0.1:5070", "version": "0.1.0", "draining": False},
@@ -90,6 +91,7 @@ def test_status(monkeypatch: pytest.MonkeyPatch) -> None:
     assert re.search(r"requests\.INVITE +5\n", output)
     assert "Dispatch:  a 0-1, bee 2, nobody 3 (who queues a push sends it)" in output
     assert "fcm shop              blocked  3        1          7     2" in output
+    assert "Collector: bee\n" in output
     assert "Messages:  12 wait; this node delivers to 2 users, 3 rest" in output
     assert re.search(r"push\.queued +10\n", output)
     assert re.search(r"messages\.delivered +40\n", output)
@@ -97,7 +99,8 @@ def test_status(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_status_without_push_dispatch_or_dispatchers(monkeypatch: pytest.MonkeyPatch) -> None:
-    answer(monkeypatch, STATUS | {"leader": None, "push": {}, "messages": None})
+    answer(monkeypatch, STATUS | {"leader": None, "push": {}, "messages": None, "collector": None})
+    assert "Collector: not this node ([storage] collect)" in run("status")[1]
     assert "Messages:  not kept by this node ([messages] enabled)" in run("status")[1]
     assert "Dispatch:  off on this node ([push] enabled)" in run("status")[1]
     answer(monkeypatch, STATUS | {"leader": {}})
@@ -139,6 +142,22 @@ def test_the_banner_says_what_to_type_and_that_it_is_open(tmp_path: Path) -> Non
     exposed = banner(load(None, {"CLARION_NODE_LISTEN": "udp:0.0.0.0:5060"}).settings, None, False)
     assert "anybody who can reach this host" in exposed
     assert "--join" not in exposed
+
+
+def test_the_last_sweep_is_told() -> None:
+    last = {
+        "keys": 700,
+        "users": 9,
+        "bindings": 3,
+        "messages": 2,
+        "pending": 5,
+        "seconds": 0.42,
+        "ended_at": 900,
+    }
+    assert collector({"leader": "a", "last": last}, 960) == (
+        "a; last sweep of this node 1 min ago, 700 keys in 0.4 s, 3 bindings and 2 messages had expired"
+    )
+    assert collector({"leader": "", "last": None}) == "nobody elected; is etcd away?"
 
 
 def test_tables() -> None:
