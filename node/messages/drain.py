@@ -83,8 +83,6 @@ class Drain:
         for lane in self.lanes.values():
             if lane.device in others:
                 lane.pause(PAUSE, now)
-            else:
-                lane.resume()
             lane.more = lane.reach is not None and self._may_be_owed(lane.device, lane.reach)
         if self.state == IDLE:
             self._claim(now)

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from cluster.errors import StoreUnavailable
 from cluster.messages.events import MessageDelivered, MessageRefused
-from cluster.messages.pending import ANYBODY
 from node.messages.drain import HELD, IDLE, Drain
 from node.messages.marks import Marks
 from node.messages.reach import Reach, follow, reach_of
@@ -112,11 +111,7 @@ class Drains:
             return
         reach = reach_of(record, self.now_ms(), self.target, self.gone)
         self._follow(aor, record, reach, devices, now)
-        messages = record.messages
-        owed = messages and (
-            any(messages.get(device, True) for device in devices) or messages.get(ANYBODY, False)
-        )
-        if owed or aor in self._drains:
+        if record.messages or aor in self._drains:
             self._show(aor, record, now, reach, devices)
 
     def concerns(self, aor: str) -> bool:

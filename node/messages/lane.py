@@ -59,11 +59,13 @@ class Lane:
         return self.copy is None and self.reach is not None and self.rest_until <= now
 
     def found(self, reach: Reach | None, registered: bool) -> None:
-        """What the record says of it now; `registered`: this very moment. A registration ends its rest."""
+        """What the record says of it now; `registered`: this very moment. A registration ends its rest, and
+        any look its pause."""
         if reach is None:
             self.waiting.clear()
-        elif self.rest_until and (registered or reach.registered_at > self.tried_at):
+        elif self.rest_until and (self.paused or registered or reach.registered_at > self.tried_at):
             self.rest_until = 0.0
+            self.paused = False
         self.reach = reach
 
     def taken(self, owed: list[Owed], more: bool) -> None:
@@ -96,12 +98,6 @@ class Lane:
             self.put_down()
             self.paused = True
             self.rest_until = now + delay
-
-    def resume(self) -> None:
-        """Nothing is to be waited for any more."""
-        if self.paused:
-            self.paused = False
-            self.rest_until = 0.0
 
 
 def closes(status: int, response: Message | None) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from tests.unit.node.messages.delivery_rig import AOR, PHONE, TABLET, Node, World
@@ -200,7 +202,9 @@ async def test_a_node_that_stops_waits_for_a_copy_only_so_long(world: World, a: 
     world.register()
     a.registered(PHONE)
     a.registered(PHONE)
-    draining = a.drains.drain(0.05)
+    draining = asyncio.create_task(a.drains.drain(0.05))
+    await asyncio.sleep(0)
+    assert world.holder == "a", "the copy may still be answered"
     original = a.release
 
     def release(*args: object) -> None:

@@ -207,3 +207,15 @@ def test_counts(world: World, node: Node) -> None:
     node.answer(200, at=1)
     status = node.drains.status()
     assert (status["delivered"], status["refused"]) == (1, 1)
+
+
+def test_a_device_that_rested_for_nothing_asks_no_more(world: World, node: Node) -> None:
+    world.keep("m0")
+    world.register()
+    node.look()
+    node.answer(503)
+    world.kept.clear()
+    world.open.clear()
+    world.calls.clear()
+    world.advance(31)
+    assert world.calls == [] and node.drains.status()["drains"] == 0
