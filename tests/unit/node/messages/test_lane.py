@@ -108,3 +108,16 @@ def test_all_living_flows_of_a_device_are_alternatives() -> None:
     assert device.target.alternative is not None and device.target.alternative.flow_token == "f1"
     assert device.target.alternative.alternative is None
     assert not found["sip:y"].named
+
+
+def test_any_look_ends_a_pause_but_no_rest(lane: Lane) -> None:
+    lane.rest(503, None, 30.0, NOW)
+    lane.pause(1.0, NOW)
+    assert not lane.open(NOW + 2), "a pause does not shorten a rest"
+    lane.found(reach(at=1), registered=False)
+    assert not lane.open(NOW)
+    lane.found(reach(at=1), registered=True)
+    lane.pause(1.0, NOW)
+    assert not lane.open(NOW)
+    lane.found(reach(at=1), registered=False)
+    assert lane.open(NOW)
