@@ -7,6 +7,6 @@ thread of its own (`forward`); Python opens and closes relay sessions (`session`
 was, `ports` and `sockets` where media is received, `flows` what the forwarder knows of each socket. The .pxd
 and .pyx files say the same in C as the .py file of that name, and are tested by the same vectors.
 
-This room knows neither SIP nor Redis and imports nothing of ours but itself. Words: relay session, media line,
-side, flow, latch, source, hint.
+This room knows neither SIP nor Redis and imports nothing of ours but itself.
+Words: relay session, media line, side, flow, latch, source, hint.
 """

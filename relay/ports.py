@@ -109,6 +109,10 @@ class PortPool:
             raise PortsExhausted(f"port {port} is not free")
         self._used.add(port)
 
+    def uses(self, port: int) -> bool:
+        """Whether a port was taken and not given back."""
+        return port in self._used
+
     def release(self, port: int, now: float) -> None:
         """Give one port back. KeyError if it was not taken."""
         self._used.remove(port)
