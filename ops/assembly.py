@@ -260,12 +260,8 @@ async def build(
     key = await flow_token_key(locations, folder)
     tokens = FlowTokens(name, [key], epoch)
     dns = SystemDns(settings.transport.dns_servers)
-    push = None
-    if settings.push.enabled:
-        push = PushService(settings.providers(), settings.redis, locations, members, events.emit, name)
-    messages = None
-    if settings.messages.enabled:
-        messages = Messages(settings.messages, settings.redis, locations, events.emit, name)
+    push = _push(settings, locations, members, events)
+    messages = _messages(settings, locations, events)
     proxy = Proxy(
         room,
         name=name,
@@ -285,19 +281,26 @@ async def build(
     receiver = tap(proxy) if tap is not None else proxy
     transports = Transports(loop, room, receiver, tls, _internal_peers(members))
     return Node(
-        settings,
-        epoch,
-        locations,
-        members,
-        proxy,
-        transports,
-        dns,
-        events,
-        children,
-        push,
-        messages,
-        collector,
+        settings, epoch, locations, members, proxy, transports, dns, events, children, push, messages, collector
+    )  # fmt: skip
+
+
+def _push(
+    settings: Settings, locations: LocationService, members: Members, events: EventLog
+) -> PushService | None:
+    """Who sends pushes, if this node does."""
+    if not settings.push.enabled:
+        return None
+    return PushService(
+        settings.providers(), settings.redis, locations, members, events.emit, settings.node.name
     )
+
+
+def _messages(settings: Settings, locations: LocationService, events: EventLog) -> Messages | None:
+    """Who keeps messages, if this node does."""
+    if not settings.messages.enabled:
+        return None
+    return Messages(settings.messages, settings.redis, locations, events.emit, settings.node.name)
 
 
 def _locator(settings: Settings, dns: SystemDns) -> Locator:
