@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from cluster.errors import StoreUnavailable
 from cluster.messages.pending import ANYBODY, Owed
 from node.fork.best import best
+from node.fork.branch import Branch
 from node.fork.target import device_of
 from node.messages.copy import Copy
 from node.messages.lane import closes
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from cluster.messages.pending import Pending, Stored
     from node.fork.target import Target
     from node.messages.attempts import Attempts
+    from node.messages.lone import Lone
     from node.messages.wake import WakeUp
     from node.request import Request
     from node.sip.codec import Message
@@ -43,14 +45,16 @@ class Attempt:
 
     __slots__ = (
         "_accepted", "_answered", "_asleep", "_at_submit", "_copies", "_enough", "_left", "_owed", "_pending",
-        "_reason", "_refusals", "_resolved", "_room", "_state", "_wake_ups", "ahead", "behind", "request",
+        "_reason", "_refusals", "_resolved", "_room", "_state", "_wake_ups", "ahead", "aor", "behind",
+        "request",
     )  # fmt: skip
 
     def __init__(self, room: Attempts, request: Request) -> None:
         self._room = room
         self.request = request
-        self.ahead: Attempt | None = None  # see `turns`
-        self.behind: Attempt | None = None
+        self.aor = request.aor
+        self.ahead: Attempt | Lone | None = None  # see `turns`
+        self.behind: Attempt | Lone | None = None
         self._state = OPEN
         self._answered = False
         self._enough = False  # the sender has waited long enough
@@ -80,10 +84,25 @@ class Attempt:
         if not copies:
             self._keep(now)
             return
-        room.timers.after(room.moment, now, self._moment)
+        room.timers.after(room.moment, now, self.late)
         self._left = len(copies)
         for copy in copies:
             copy.start(now)
+
+    def adopt(self, device: str, target: Target) -> Branch:
+        """Its only copy, which has left already: the branch of that."""
+        copy = Copy(self.request, device, target, self._room.ask, self._room.avoid, self._told)
+        branch = copy.branch = Branch(copy, target)
+        self._copies.append(copy)
+        self._left = 1
+        return branch
+
+    @property
+    def only(self) -> Branch:
+        """What `adopt` made."""
+        branch = self._copies[0].branch
+        assert branch is not None, "it has left"
+        return branch
 
     def _plan(self, target: Target) -> None:
         """A copy for a device, unless it sleeps or must have older messages first."""
@@ -125,8 +144,8 @@ class Attempt:
             self._ended(copy, status, resolved, now)
         self._settle(now)
 
-    def _moment(self, now: float) -> None:
-        """Who has not answered by now may be asleep."""
+    def late(self, now: float) -> None:
+        """Its moment is over: who has not answered by now may be asleep."""
         if self._state == OPEN:
             self._keep(now)
         if not self._answered:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from cluster.messages.pending import ANYBODY
 from node.fork.target import device_of
 from node.messages import kind
 from node.messages.attempt import Attempt, is_named
+from node.messages.lone import Lone
 from node.messages.reach import follow, reach_of
 from node.messages.turns import Turns
 
@@ -29,9 +31,11 @@ if TYPE_CHECKING:
     from node.request import Request
     from node.resolve.locator import Destination
     from node.settings import WakingSettings
+    from node.transaction.table import Client
     from node.transaction.timers import Timers
 
 MOMENT = 0.5  # seconds that a phone has before its message is stored
+GRAIN = 0.05  # seconds between two looks whose moment is over
 
 
 class Attempts:
@@ -44,6 +48,7 @@ class Attempts:
         drains: Drains,
         under_way: UnderWay,
         ask: Callable[[Branch, float], None],
+        alone: Callable[[Request, Target, Lone], Client | None],
         avoid: Callable[[Destination], None],
         gone: Callable[[Target], bool],
         target: Callable[[Binding], Target],
@@ -56,8 +61,9 @@ class Attempts:
         retry_after: int,
         emit: Callable[[Event], None] | None,
     ) -> None:
-        """`ask`, `avoid`, `gone` and `target` as in `Drains`. `open_requests` counts those that wait for an
-        answer. Without `wake_ups` nobody is woken."""
+        """`alone(request, target, owner)` asks a target at once, if no more than that is needed. `ask`,
+        `avoid`, `gone` and `target` as in `Drains`. `open_requests` counts those that wait for an answer.
+        Without `wake_ups` nobody is woken."""
         self.store = store
         self.drains = drains
         self.under_way = under_way
@@ -77,14 +83,49 @@ class Attempts:
         self._waking = waking
         self._emit = emit
         self._retry_after = b"Retry-After: %d\r\n" % retry_after
+        self._alone = alone
+        self._lones: deque[tuple[float, Lone]] = deque()  # in the order in which they came
+        self._ticking = False
         self._storing: dict[str, int] = {}  # messages on their way to the store
 
     def take(self, request: Request) -> None:
         """A storable MESSAGE with its target set and the record that this was made of."""
+        groups = request.groups
+        if groups and len(groups) == 1 and len(groups[0]) == 1 and self._take_lone(request, groups[0][0]):
+            return
         self.open.count += 1
         attempt = Attempt(self, request)
         self.turns.join(attempt)
         attempt.start(request.now)
+
+    def _take_lone(self, request: Request, target: Target) -> bool:
+        """Asks the only device, unless more than that has to be done."""
+        record, last, aor = request.record, self.turns.last, request.aor
+        if target.asleep or target.alternative is not None or record is None or record.messages:
+            return False
+        if aor in last or (self._storing and aor in self._storing):
+            return False
+        lone = last[aor] = Lone(self, request, target)
+        self.open.count += 1
+        lone.client = self._alone(request, target, lone)
+        if lone.client is None and last.get(aor) is lone:
+            del last[aor]
+            self.open.count -= 1
+            return False
+        self._lones.append((request.now + self.moment, lone))
+        if not self._ticking:
+            self._ticking = True
+            self.timers.after(self.moment, request.now, self._tick)
+        return True
+
+    def _tick(self, now: float) -> None:
+        """The moments of those that are over."""
+        lones = self._lones
+        while lones and lones[0][0] <= now:
+            lones.popleft()[1].late(now)
+        self._ticking = bool(lones)
+        if lones:
+            self.timers.after(GRAIN, now, self._tick)
 
     # -- from the attempts
 

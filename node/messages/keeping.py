@@ -60,6 +60,7 @@ def keeping(
         drains,
         under_way,
         forward.ask,
+        forward.alone,
         locator.failed,
         forward.gone,
         location.target,

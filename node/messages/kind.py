@@ -36,7 +36,7 @@ def storable(message: Message) -> bool:
     if message.to_tag:
         return False
     content = message.first("content-type")
-    if content is not None:
+    if content is not None and not content.startswith(b"text/"):  # nearly every message is text
         content = content.lower()
         if content.startswith(COMPOSING):
             return False

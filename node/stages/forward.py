@@ -20,8 +20,9 @@ from node.outgoing import Outgoing
 from node.request import Request
 from node.resolve.locator import Destination, LocateError, Locator
 from node.stages import TAKEN, Verdict
+from node.transaction.owner import Owner
 from node.transaction.server_invite import InviteServer
-from node.transaction.table import TransactionTable
+from node.transaction.table import Client, TransactionTable
 from node.transport.flow import Flow
 from node.waking.waker import Waker
 
@@ -102,19 +103,25 @@ class Forward:
 
     def _relay(self, request: Request, target: Target) -> bool:
         """Sends a request that needs no response context; False if this one does."""
+        relay = Relay(request, self.open)
+        if self.alone(request, target, relay) is None:
+            self.open.count -= 1
+            return False
+        return True
+
+    def alone(self, request: Request, target: Target, owner: Owner) -> Client | None:
+        """Asks a target whose flow is known, and which no other has to be tried for; None if it is not so."""
         try:
             flow = self._flow_now(request, target)
         except FlowGone:
-            return False
+            return None
         if flow is None:
-            return False
+            return None
         branch_id = self._outgoing.branch(request.message)
         data = self._outgoing.bytes(request, target, flow, branch_id)
         if len(data) > self._udp_mtu and not flow.reliable and not target.flow_token:
-            return False
-        relay = Relay(request, self.open)
-        self._table.ask(request.method, branch_id, data, flow, relay, request.now)
-        return True
+            return None
+        return self._table.ask(request.method, branch_id, data, flow, owner, request.now)
 
     def _flow_now(self, request: Request, target: Target) -> Flow | None:
         """The flow to a target if no look-up is needed. Raises FlowGone."""
