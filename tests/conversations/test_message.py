@@ -654,6 +654,35 @@ async def test_one_that_need_not_be_stored_lets_the_next_go_at_once(node: Playbo
     assert done(node)
 
 
+async def test_two_at_a_time_to_a_device_that_falls_silent_are_stored_in_order(node: Playbook) -> None:
+    await node.run(
+        """
+        >> alice MESSAGE sip:bob@example.org
+            Call-ID: one
+        << bob MESSAGE
+        .. 0.3
+        >> alice MESSAGE sip:bob@example.org
+            Call-ID: two
+        << bob MESSAGE
+        """
+    )
+    node.flows["bob"].close("reset by peer")
+    await node.run(
+        """
+        .. 0.01
+        << store keeps normal <urn:bob>
+        << store keeps normal <urn:bob>
+        << alice 202
+            Call-ID: one
+        << alice 202
+            Call-ID: two
+        == nothing
+        """
+    )
+    assert [pending.call_id for pending, _ in node.store.kept[AOR]] == ["one", "two"]
+    assert done(node)
+
+
 @pytest.mark.parametrize(
     ("priority", "kept"),
     [("emergency", "emergency"), ("Urgent", "urgent"), ("non-urgent", "non-urgent"), ("odd", "normal")],
