@@ -281,7 +281,8 @@ async def build(
     receiver = tap(proxy) if tap is not None else proxy
     transports = Transports(loop, room, receiver, tls, _internal_peers(members))
     return Node(
-        settings, epoch, locations, members, proxy, transports, dns, events, children, push, messages, collector
+        settings, epoch, locations, members, proxy, transports, dns, events, children,
+        push, messages, collector,
     )  # fmt: skip
 
 
