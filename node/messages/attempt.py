@@ -217,7 +217,6 @@ class Attempt:
         for copy in self._copies:
             if not copy.status:
                 room.under_way.add(pending.aor, pending.id, copy)
-        room.follow(self.request, now)
         others = room.not_for(self.request)
         room.storing(pending.aor, 1)
         room.store.store(pending, owed, (*(copy.device for copy, _ in resolved), *others), self._stored)

@@ -12,7 +12,6 @@ from node.fork.target import device_of
 from node.messages import kind
 from node.messages.attempt import Attempt, is_named
 from node.messages.lone import Lone
-from node.messages.reach import follow, reach_of
 from node.messages.turns import Turns
 
 if TYPE_CHECKING:
@@ -51,7 +50,6 @@ class Attempts:
         alone: Callable[[Request, Target, Lone], Client | None],
         avoid: Callable[[Destination], None],
         gone: Callable[[Target], bool],
-        target: Callable[[Binding], Target],
         open_requests: Open,
         timers: Timers,
         clock: Callable[[], float],
@@ -62,7 +60,7 @@ class Attempts:
         emit: Callable[[Event], None] | None,
     ) -> None:
         """`alone(request, target, owner)` asks a target at once, if no more than that is needed. `ask`,
-        `avoid`, `gone` and `target` as in `Drains`. `open_requests` counts those that wait for an answer.
+        `avoid` and `gone` as in `Drains`. `open_requests` counts those that wait for an answer.
         Without `wake_ups` nobody is woken."""
         self.store = store
         self.drains = drains
@@ -79,7 +77,6 @@ class Attempts:
         self.moment = min(MOMENT, settings.accept_timeout)
         self.patience = settings.accept_timeout - self.moment  # after the moment
         self._locations = locations
-        self._target = target
         self._waking = waking
         self._emit = emit
         self._retry_after = b"Retry-After: %d\r\n" % retry_after
@@ -162,18 +159,6 @@ class Attempts:
         asked = {device_of(binding) for binding in targets if binding is not None}
         others = (device_of(binding) for binding in request.record.bindings if is_named(binding))
         return (ANYBODY, *(device for device in others if device not in asked))
-
-    def follow(self, request: Request, now: float) -> None:
-        """Copies go where their phones have registered since they were sent."""
-        copies = self.under_way.open(request.aor)
-        record = self._locations.cached(request.aor) if copies else None
-        if record is None or record is request.record:
-            return
-        ways = reach_of(record, self._locations.now_ms(), self._target, self.gone)
-        for copy in copies:
-            way = ways.get(copy.device)
-            if way is not None:
-                follow(copy, record, way, self._target, now)
 
     def not_kept(self, request: Request, devices: tuple[str, ...], reason: str) -> None:
         """It is not stored, for a reason that `refuse` knows."""

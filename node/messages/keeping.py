@@ -63,7 +63,6 @@ def keeping(
         forward.alone,
         locator.failed,
         forward.gone,
-        location.target,
         forward.open,
         timers,
         clock,

@@ -267,6 +267,30 @@ async def test_a_device_with_patience_is_pushed_when_that_is_over() -> None:
     )
 
 
+async def test_patience_ends_when_the_connection_breaks() -> None:
+    node = make(WakingSettings(timeout=3.0))
+    online(node, push=FCM, prid="fcm:proj:tok")
+    await node.run(
+        """
+        >> alice MESSAGE sip:bob@example.org
+        << bob MESSAGE
+        .. 0.6
+        << store keeps
+        == nothing
+        """
+    )
+    node.flows["bob"].close("reset by peer")
+    await node.run(
+        """
+        .. 0.01
+        << push data message tok
+        << alice 202
+        .. 5
+        == nothing
+        """
+    )
+
+
 async def test_one_that_answers_within_its_patience_is_not_pushed() -> None:
     node = make(WakingSettings(timeout=3.0))
     online(node, push=FCM, prid="fcm:proj:tok")
