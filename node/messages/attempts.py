@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from node.transaction.timers import Timers
 
 MOMENT = 0.5  # seconds that a phone has before its message is stored
-GRAIN = 0.05  # seconds between two looks whose moment is over
+GRAIN = 0.1  # seconds between two looks for those whose moment is over
 
 
 class Attempts:
