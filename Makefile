@@ -29,9 +29,10 @@ format: $(READY)
 build: $(READY)          ## compile the codec and the UDP transport again, in place
 	$(BIN)/python setup.py -q build_ext --inplace
 
-bench: $(READY)          ## CPU per REGISTER, call, MESSAGE and push, next to Kamailio where it is installed
+bench: $(READY)          ## CPU per REGISTER, call, MESSAGE, push and stored message, next to Kamailio where it is installed
 	$(BIN)/python -m loadtests.compare
 	$(BIN)/python -m loadtests.push
+	$(BIN)/python -m loadtests.messages
 
 chaos: $(READY)          ## 5,000 messages while nodes and stores are killed, stopped and cut off
 	$(BIN)/python -m tests.failover.chaos --messages 5000 --recipients 200
