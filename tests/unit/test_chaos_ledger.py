@@ -257,3 +257,25 @@ def test_a_stray_is_told() -> None:
     story = Story()
     story.notes.strays.append("carol/0 got number 1")
     assert [one.kind for one in judge(story.notes).violations] == ["stray"]
+
+
+@pytest.mark.parametrize(
+    ("status", "told", "kind", "right"),
+    [
+        (200, True, "redis-failover", True),
+        (200, True, "cut-redis", True),
+        (200, False, "redis-failover", False),
+        (200, True, "kill", False),
+        (202, True, "redis-failover", False),
+    ],
+)
+def test_only_what_another_device_took_may_be_told_as_not_kept(
+    status: int, told: bool, kind: str, right: bool
+) -> None:
+    story = Story(DEVICE, OTHER)
+    story.sent(1, 10, status)
+    story.came(1, 10.5)
+    story.fault(kind, "a", 9, 12)
+    if told:
+        story.notes.not_kept.add("call-1")
+    assert (story.wrong == []) is right

@@ -84,6 +84,7 @@ class Chronicle:
         self.sessions: list[Session] = []
         self.faults: list[Fault] = []
         self.expired: dict[str, tuple[str, ...]] = {}  # Call-ID: devices, as the nodes' events name them
+        self.not_kept: set[str] = set()  # Call-IDs that a node told it could not store for the rest
         self.strays: list[str] = []  # what reached a phone that it was not for
         self.events: dict[str, list[str]] = {}  # Call-ID: lines of the nodes' event logs
 

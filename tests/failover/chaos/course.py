@@ -106,6 +106,8 @@ def _events(world: World, notes: Chronicle) -> None:
         call_id = str(event.get("call_id", ""))
         if call_id:
             notes.events.setdefault(call_id, []).append(line)
+        if event.get("event") == "MessageNotKept":
+            notes.not_kept.add(call_id)
         if event.get("event") == "MessageExpired":
             devices = event.get("devices")
             notes.expired[call_id] = tuple(devices) if isinstance(devices, list) else ()

@@ -5,18 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import cast
 
-from tests.stores import free_port
-
 
 class Crossing:
-    """Passes everything on between `port` and `target` until `cut()`.
+    """Passes everything on between `port` (known when it is open) and `target` until `cut()`.
 
     `rewrite` replaces words of the same length in what the store answers: a sentinel names the master's port,
     and the node is to go there by its own crossing too.
     """
 
     def __init__(self, target: int) -> None:
-        self.port = free_port()
+        self.port = 0
         self.target = target
         self.rewrite: dict[bytes, bytes] = {}
         self.severed = False
@@ -26,7 +24,8 @@ class Crossing:
 
     async def open(self) -> None:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _End(self), "127.0.0.1", self.port)
+        self._server = await loop.create_server(lambda: _End(self), "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
         if self._server is not None:

@@ -18,6 +18,7 @@ READ = 1.0  # s after an answer in which the node may not have read it, or not h
 AFTER = 1.0  # s after a fault in which what it broke is still being put right
 TELLING = 2 * SWEEP  # s after an expiry in which the collector tells it
 STORES = ("redis-restart", "redis-failover")
+NO_STORE = (*STORES, "cut-redis", "cut-both")
 
 
 @dataclass(slots=True)
@@ -41,6 +42,7 @@ class Verdict:
     repeated: Counter[str] = field(default_factory=Counter)  # by excuse
     retried: int = 0  # after a final answer other than 2xx
     expired: int = 0
+    not_kept: int = 0  # one device took it, and it could not be stored for another
     violations: list[Violation] = field(default_factory=list)
 
 
@@ -81,6 +83,8 @@ class _Ledger:
             self._verdict.owed += 1
             if any(one.status // 100 == 2 for one in self._copies(device, sent.number)):
                 self._verdict.delivered += 1
+            elif self._not_kept(sent):
+                self._verdict.not_kept += 1
             elif not sent.expires:
                 self._accuse("lost", sent.number, device, f"answered {sent.accepted}, never delivered")
             elif sent.call_id in self._seen.expired or self._death(sent.accepted_at + sent.expires):
@@ -90,6 +94,19 @@ class _Ledger:
 
     def _copies(self, device: str, number: int) -> list[Arrival]:
         return self._seen.arrivals.get(device, {}).get(number, [])
+
+    def _not_kept(self, sent: Sent) -> bool:
+        """A device took it, so the sender heard 200; a node told that it could not store it for the rest, as
+        Redis was away or it was cut off from it. What was answered 202 has no such excuse."""
+        start, end = sent.attempts[0].at, sent.accepted_at
+        return (
+            sent.accepted == 200
+            and sent.call_id in self._seen.not_kept
+            and any(
+                fault.kind in NO_STORE and fault.start <= end and fault.end + AFTER >= start
+                for fault in self._seen.faults
+            )
+        )
 
     def _death(self, expiry: float) -> bool:
         """Whether what a node had to tell of an expiry may have died with it, or been cut off."""

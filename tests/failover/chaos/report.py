@@ -23,6 +23,7 @@ def summary(result: Result) -> str:
         f"repeated   {sum(verdict.repeated.values())} ({repeated})" if repeated else "repeated   0",
         f"retried    {verdict.retried} copies that a device had refused for now",
         f"expired    {verdict.expired} copies, of messages that said so",
+        f"not kept   {verdict.not_kept} copies, of messages that another device took while Redis was away",
         f"violations {len(verdict.violations)}",
         f"ghosts     {len(result.ghosts)}",
     ]

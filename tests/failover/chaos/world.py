@@ -30,14 +30,23 @@ class Place:
         self.redis = {server.port: Crossing(server.port) for server in shared.servers}
         self.sentinels = [Crossing(sentinel.port) for sentinel in shared.sentinels]
         self.etcd = Crossing(shared.etcd.client_port)
-        words = {b"\r\n%d\r\n" % real: b"\r\n%d\r\n" % way.port for real, way in self.redis.items()}
-        for sentinel in self.sentinels:
-            sentinel.rewrite = words
         self.node: ClarionNode
 
     @property
     def to_redis(self) -> list[Crossing]:
         return [*self.redis.values(), *self.sentinels]
+
+    async def open(self) -> None:
+        """The crossings. The ports have five digits, the real ones and these."""
+        for way in (*self.to_redis, self.etcd):
+            await way.open()
+        words = {b"\r\n%d\r\n" % real: b"\r\n%d\r\n" % way.port for real, way in self.redis.items()}
+        for sentinel in self.sentinels:
+            sentinel.rewrite = words
+
+    async def close(self) -> None:
+        for way in (*self.to_redis, self.etcd):
+            await way.close()
 
     def start(self, certificates: Certificates, events: Path) -> None:
         """Blocks until the node is ready."""
@@ -82,8 +91,7 @@ class World:
             await asyncio.to_thread(self.shared.start)
             certificates = await asyncio.to_thread(make_certificates, self.folder / "tls")
             for place in self.places.values():
-                for way in (*place.to_redis, place.etcd):
-                    await way.open()
+                await place.open()
             for place in self.places.values():  # one after the other: each draws free ports
                 await asyncio.to_thread(place.start, certificates, self.events_of(place.name))
         except BaseException:
@@ -98,8 +106,7 @@ class World:
         nodes = [place.node for place in self.places.values() if hasattr(place, "node")]
         await asyncio.gather(*(asyncio.to_thread(node.close) for node in nodes))
         for place in self.places.values():
-            for way in (*place.to_redis, place.etcd):
-                await way.close()
+            await place.close()
         await asyncio.to_thread(self.shared.close)
         shutil.rmtree(self.folder, ignore_errors=True)
 
