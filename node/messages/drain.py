@@ -20,6 +20,7 @@ from cluster.errors import StoreUnavailable
 from cluster.messages.pending import ANYBODY
 from node.messages.copy import Copy
 from node.messages.lane import NEVER, Lane, closes
+from node.messages.reach import moved
 from node.messages.stored import request_of
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class Drain:
         self.record = record
         for device, lane in tuple(self.lanes.items()):
             lane.found(reach.get(device), device in registered)
+            self._follow(lane, now)
             if lane.reach is None and lane.copy is None:
                 del self.lanes[device]
         for device, way in reach.items():
@@ -225,9 +227,26 @@ class Drain:
         return (reach.named and messages.get(device, True)) or messages.get(ANYBODY, False)
 
     def _elsewhere(self) -> set[str]:
-        """Devices that a copy is on its way to that is not of this drain: what they are owed came later."""
-        own = {lane.copy for lane in self.lanes.values()}
-        return {copy.device for copy in self.house.under_way.open(self.aor) if copy not in own}
+        """Devices that a copy is on its way to that is not of this drain: what they are owed came later. One
+        to a flow that its phone has left holds nothing up."""
+        own, record = {lane.copy for lane in self.lanes.values()}, self.record
+        copies = (copy for copy in self.house.under_way.open(self.aor) if copy not in own)
+        return {copy.device for copy in copies if record is None or not moved(copy, record)}
+
+    def _follow(self, lane: Lane, now: float) -> None:
+        """Its phone may have left the flow of the copy on its way: under the claim it goes with it, else the
+        store says first whether the phone is still owed it."""
+        if (
+            lane.copy is None
+            or lane.reach is None
+            or self.record is None
+            or not moved(lane.copy, self.record)
+        ):
+            return
+        if self.state == HELD and now < self.held_until:
+            lane.copy.moved(lane.reach.target, now)
+        else:
+            lane.copy = lane.owed = None
 
     def _hungry(self, now: float) -> list[Lane]:
         """Lanes that could hand out more than they hold."""
@@ -273,23 +292,33 @@ class Drain:
         if pending.expires_at <= house.now_ms():
             lane.more = bool(lane.waiting)  # what the store still has beside expired ones waits for a look
             return
-        if house.under_way.has(self.aor, pending.id, lane.device):
+        assert lane.reach is not None, "only an open lane is given a message"
+        other = house.under_way.get(self.aor, pending.id, lane.device)
+        if other is not None:
+            if self.record is not None and moved(other, self.record):
+                other.moved(lane.reach.target, now)
             lane.pause(PAUSE, now)
             return
-        assert lane.reach is not None, "only an open lane is given a message"
         request = request_of(pending.request)
-        copy = Copy(request, lane.device, lane.reach.target, house.ask, house.avoid, self._told)
+        copy = Copy(
+            request, lane.device, lane.reach.target, house.ask, house.avoid, partial(self._told, owed)
+        )
         lane.copy, lane.owed = copy, owed
         house.under_way.add(self.aor, pending.id, copy)
         copy.start(now)
 
-    def _told(self, copy: Copy, status: int, response: Message | None, now: float) -> None:
+    def _told(self, owed: Owed, copy: Copy, status: int, response: Message | None, now: float) -> None:
         """What became of a copy."""
-        house, lane = self.house, self.lanes[copy.device]
-        owed = lane.owed
-        assert owed is not None, "a copy is of a message"
-        lane.copy = lane.owed = None
+        house, lane = self.house, self.lanes.get(copy.device)
         house.under_way.remove(self.aor, owed.pending.id, copy)
+        if lane is None or lane.copy is not copy:
+            if closes(status, response):
+                house.marks.confirm(owed, self.aor, status)
+                house.told(owed, status)
+            if self.state == IDLE:
+                house.look_at(self, now)
+            return
+        lane.copy = lane.owed = None
         if closes(status, response):
             lane.tries = 0
             lane.marks += 1

@@ -276,10 +276,11 @@ class Drains:
     def _follow(
         self, aor: str, record: Record, reach: dict[str, Reach], devices: Sequence[str] | None, now: float
     ) -> None:
+        """Copies stay with their phones. To another flow they go by the drain alone, under its claim: another
+        node may have delivered there what is still on its way here."""
         for copy in self.under_way.open(aor):
-            way = reach.get(copy.device)
-            if way is not None and (devices is None or copy.device in devices):
-                follow(copy, record, way, self.target, now)
+            if copy.device in reach and (devices is None or copy.device in devices):
+                follow(copy, record, self.target)
 
     def _tick(self, now: float) -> None:
         while self._due and self._due[0][0] <= now:

@@ -49,21 +49,36 @@ def reach_of(
     return found
 
 
-def follow(copy: Copy, record: Record, reach: Reach, target: Callable[[Binding], Target], now: float) -> None:
-    """Its phone has registered while a copy is on its way: from elsewhere, then it is asked there as well;
-    from where it was, then over UDP it is sent again at once."""
+def moved(copy: Copy, record: Record) -> bool:
+    """Whether its phone has registered elsewhere, so that no answer is to be expected."""
+    branch = copy.branch
+    return (
+        branch is not None
+        and branch.target.binding is not None
+        and _known(branch.target.binding, record) is None
+    )
+
+
+def follow(copy: Copy, record: Record, target: Callable[[Binding], Target]) -> None:
+    """Its phone has registered anew where it was while a copy is on its way: over UDP it is sent again at
+    once."""
     branch = copy.branch
     if branch is None or branch.target.binding is None:
         return
     asked = branch.target.binding
+    binding = _known(asked, record)
+    if binding is not None and binding.registered_at > asked.registered_at:
+        newer = target(binding)
+        newer.alternative = branch.target.alternative
+        branch.again(newer)
+
+
+def _known(asked: Binding, record: Record) -> Binding | None:
+    """The binding by which a phone was asked, as it is registered now; None where it is not any more."""
     for binding in record.bindings:
         if binding.key == asked.key and _way(binding) == _way(asked):
-            if binding.registered_at > asked.registered_at:
-                newer = target(binding)
-                newer.alternative = branch.target.alternative
-                branch.again(newer)
-            return
-    copy.moved(reach.target, now)
+            return binding
+    return None
 
 
 def _way(binding: Binding) -> tuple[object, ...]:

@@ -31,10 +31,10 @@ class UnderWay:
             if not copies:
                 del self._copies[aor]
 
-    def has(self, aor: str, message: str, device: str) -> bool:
-        """Whether that message is on its way to that device."""
+    def get(self, aor: str, message: str, device: str) -> Copy | None:
+        """The copy by which that message is on its way to that device."""
         copies = self._copies.get(aor)
-        return copies is not None and (message, device) in copies
+        return copies.get((message, device)) if copies is not None else None
 
     def open(self, aor: str) -> tuple[Copy, ...]:
         """The copies for an address of record, in the order in which they were sent."""

@@ -127,6 +127,45 @@ def test_a_claim_that_was_lost_ends_the_drain(world: World, a: Node) -> None:
     assert a.copies == ["m0", "m1"]
 
 
+def test_a_copy_does_not_follow_its_phone_while_another_node_has_the_claim(
+    world: World, a: Node, b: Node
+) -> None:
+    """The other node delivers where the phone went; what is open here must not come there as well."""
+    world.keep("m0")
+    world.register(flow="f1")
+    a.registered(PHONE)
+    assert a.copies == ["m0"]
+    world.holder, world.until = "b", world.now + 100
+    world.fence += 1
+    world.advance(2.5)
+    assert a.drains.status()["lost_claims"] == 1
+    world.register(flow="f2")
+    a.look()
+    assert a.copies == ["m0"]
+    world.holder = ""
+    b.registered(PHONE)
+    b.answer()
+    world.advance(10)
+    a.look()
+    assert (a.copies, b.copies) == (["m0"], ["m0"])
+
+
+def test_a_phone_that_moved_gets_what_the_store_says_it_is_still_owed(world: World, a: Node) -> None:
+    world.keep("m0")
+    world.register(flow="f1")
+    a.registered(PHONE)
+    world.holder, world.until = "b", world.now + 3
+    world.fence += 1
+    world.advance(2.5)
+    world.register(flow="f2")
+    a.look()
+    assert a.copies == ["m0"]
+    world.advance(3)
+    assert [branch.target.flow_token for branch in a.asked] == ["f1", "f2"]
+    a.answer(at=1)
+    assert not world.kept and a.drains.idle
+
+
 def test_a_late_reply_to_a_lost_claim_changes_nothing(world: World, a: Node) -> None:
     world.keep(*[f"m{number}" for number in range(12)])
     world.register()

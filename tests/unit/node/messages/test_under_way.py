@@ -20,11 +20,11 @@ def test_what_was_added_is_known_until_it_is_removed() -> None:
     phone, tablet = copy("phone"), copy("tablet")
     under_way.add(AOR, "m", phone)
     under_way.add(AOR, "m", tablet)
-    assert under_way.has(AOR, "m", "phone") and not under_way.has(AOR, "n", "phone")
-    assert not under_way.has("eve@example.org", "m", "phone")
+    assert under_way.get(AOR, "m", "phone") and not under_way.get(AOR, "n", "phone")
+    assert not under_way.get("eve@example.org", "m", "phone")
     assert under_way.open(AOR) == (phone, tablet) and len(under_way) == 2
     under_way.remove(AOR, "m", phone)
-    assert not under_way.has(AOR, "m", "phone") and under_way.open(AOR) == (tablet,)
+    assert not under_way.get(AOR, "m", "phone") and under_way.open(AOR) == (tablet,)
     under_way.remove(AOR, "m", tablet)
     assert under_way.open(AOR) == () and len(under_way) == 0
 
