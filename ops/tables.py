@@ -83,6 +83,8 @@ def collector(state: dict[str, Any] | None, now: float | None = None) -> str:
     if state is None:
         return "not this node ([storage] collect)"
     leader = state["leader"] or "nobody elected; is etcd away?"
+    if trouble := state.get("trouble"):
+        leader += f"; its sweep does not come to an end: {trouble}"
     last = state["last"]
     if last is None:
         return leader

@@ -158,6 +158,8 @@ def test_the_last_sweep_is_told() -> None:
         "a; last sweep of this node 1 min ago, 700 keys in 0.4 s, 3 bindings and 2 messages had expired"
     )
     assert collector({"leader": "", "last": None}) == "nobody elected; is etcd away?"
+    text = collector({"leader": "a", "last": None, "trouble": "Redis is away"})
+    assert text == "a; its sweep does not come to an end: Redis is away"
 
 
 def test_tables() -> None:
