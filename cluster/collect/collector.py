@@ -8,16 +8,16 @@ ended; should it have been frozen within a step, the fence in Redis refuses what
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
 
-from cluster.collect.events import CollectorElected, CollectorResigned
+from cluster.collect.events import CollectorElected, CollectorResigned, SweepFailed
 from cluster.collect.settings import StorageSettings
-from cluster.collect.sweep import Outdone, Queues, Sweep, Tally
+from cluster.collect.sweep import Outdone, Queues, Sweep
+from cluster.collect.tally import Tally
 from cluster.election.election import Election
 from cluster.election.term import Term
 from cluster.ending import end
@@ -25,6 +25,7 @@ from cluster.errors import StoreUnavailable
 from cluster.events import Emit, silent
 from cluster.location.service import LocationService
 from cluster.membership import Members
+from cluster.redis.address import options_of, parse_url
 from cluster.settings import RedisSettings
 
 _FIRST = 1.0  # s between an election and the first sweep
@@ -50,6 +51,7 @@ class Collector:
         """`queues` is the store of messages, None where none are kept. For the rest see `Sweep`."""
         self._settings = settings
         self._prefix = redis.prefix
+        self._options = options_of(redis, parse_url(redis.url), f"clarion-{name}")
         self._locations = locations
         self._queues = queues
         self._emit = emit
@@ -68,6 +70,7 @@ class Collector:
         )
         self._work: asyncio.Task[None] | None = None
         self._running = False
+        self._trouble = ""  # why the last sweep was not finished
         self._last: Tally | None = None
         self._last_at = 0.0
 
@@ -90,12 +93,13 @@ class Collector:
         await end(self._work)
 
     def status(self) -> dict[str, Any]:
-        """The leader ("" for none), and this node's last whole sweep (None where it made none)."""
+        """The leader ("" for none), this node's last whole sweep (None where it made none), and why the one
+        after it could not be finished ("" where it could)."""
         holder = self._election.holders.get(0)
         last = None
         if self._last is not None:
             last = msgspec.structs.asdict(self._last) | {"ended_at": round(self._last_at, 3)}
-        return {"leader": holder.node if holder is not None else "", "last": last}
+        return {"leader": holder.node if holder is not None else "", "last": last, "trouble": self._trouble}
 
     # -- from the election
 
@@ -123,6 +127,7 @@ class Collector:
         sweep = Sweep(
             self._locations,
             self._queues,
+            self._options,
             self._prefix,
             term.fence,
             self._settings.step,
@@ -131,11 +136,20 @@ class Collector:
             self._emit,
             self._waiting,
         )
-        with contextlib.suppress(StoreUnavailable):
-            try:
-                if await sweep.run():
-                    self._last, self._last_at = sweep.tally, time.time()
-                    return True
-            except Outdone as outdone:
-                self._election.outdone(term, outdone.fence)
+        try:
+            if await sweep.run():
+                self._last, self._last_at, self._trouble = sweep.tally, time.time(), ""
+                return True
+        except StoreUnavailable as error:
+            self._failed(error.reason)
+        except Outdone as outdone:
+            self._election.outdone(term, outdone.fence)
+        except Exception as error:  # whatever it is, this node leads, and has to try again
+            self._failed(f"{type(error).__name__}: {error}")
         return False
+
+    def _failed(self, reason: str) -> None:
+        """Told once for each reason: the next attempt follows soon."""
+        if reason != self._trouble:
+            self._trouble = reason
+            self._emit(SweepFailed(reason))

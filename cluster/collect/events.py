@@ -17,6 +17,12 @@ class CollectorResigned(Event, frozen=True):
     reason: str
 
 
+class SweepFailed(Event, frozen=True):
+    """A walk through all keys could not be finished; it begins anew in a few seconds."""
+
+    reason: str
+
+
 class BindingExpired(Event, frozen=True):
     """A phone did not renew its registration. `late`: seconds between its end and this event."""
 

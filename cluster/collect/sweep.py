@@ -1,35 +1,36 @@
 """One walk through all keys: SCAN by SCAN on each master, what a SCAN brings is a step.
 
-A step looks at its keys with one small script each, all on their way together, and is followed by a pause
-four times as long as it took: a sweep takes a fifth of the node's time at most, and Redis never waits for it.
+A step asks about its keys with one small script each, few together, and is followed by a pause four times
+as long as it took: a sweep takes a fifth of the node's time at most, and Redis never waits for it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+import contextlib
+from collections.abc import Callable
 from typing import Any, Protocol
-
-import msgspec
 
 from cluster.collect.events import BindingExpired
 from cluster.collect.fence import Fence
-from cluster.errors import StoreUnavailable
+from cluster.collect.scripts import EXPIRED, FENCE
+from cluster.collect.tally import Tally
+from cluster.collect.walk import Walk, of_one_key, walking
+from cluster.errors import StoreRefused
 from cluster.events import Emit
 from cluster.location.binding import decode
+from cluster.location.record import Record
 from cluster.location.service import LocationService
 from cluster.messages.events import MessageExpired
-from cluster.messages.pending import Expired, Swept
-from cluster.redis.connection import Connection, settle
-from cluster.redis.script import Script
+from cluster.messages.pending import ANYBODY, Swept
+from cluster.redis.address import ConnectionOptions
+from cluster.redis.connection import settle
+from cluster.redis.link import Command
 from cluster.redis.topology import Cluster
 
 SHARE = 4  # a pause is so many times as long as the step before it
-MESSAGES_AT_ONCE = 100  # that one script looks at
-
-_EXPIRED = Script.read(Path(__file__).with_name("expired.lua"))
-_FENCE = Script.read(Path(__file__).with_name("fence.lua"))
+SCRIPTS_AT_ONCE = 16  # Redis may run these one after the other before it serves anybody else
+MESSAGES_AT_ONCE = 50  # that one script looks at
 
 
 class Outdone(Exception):
@@ -47,17 +48,6 @@ class Queues(Protocol):
     def correct(self, counted: int) -> None: ...
 
 
-class Tally(msgspec.Struct):
-    """What a sweep saw, and what it took out."""
-
-    keys: int = 0
-    users: int = 0
-    bindings: int = 0  # expired
-    messages: int = 0  # expired
-    pending: int = 0
-    seconds: float = 0.0
-
-
 class Sweep:
     """One walk. It ends before its time where `sure()` is false: this node may be leader no more."""
 
@@ -65,6 +55,7 @@ class Sweep:
         self,
         locations: LocationService,
         queues: Queues | None,
+        options: ConnectionOptions,
         prefix: str,
         fence: int,
         step: int,
@@ -73,106 +64,147 @@ class Sweep:
         emit: Emit,
         waiting: Callable[[str], None],
     ) -> None:
-        """`keep`: users without bindings are remembered. `waiting(aor)` is told of messages that nobody
-        delivers to a user who has a binding."""
+        """`options` are for its own connections. `keep`: users without bindings are remembered.
+        `waiting(aor)` is told of messages that nobody delivers to a device that is registered."""
         self._locations = locations
         self._store = locations.store
         self._queues = queues
+        self._options = options
         self._bindings = f"{prefix}:aor:{{".encode()
         self._messages = f"{prefix}:messages:{{".encode()
         self._key = f"{prefix}:collect:fence".encode()
         self._cluster = isinstance(self._store.topology, Cluster)
         self._fence = Fence(b"" if self._cluster else self._key, fence)
-        self._pattern = f"{prefix}:*:{{*".encode()
+        self._pattern = b"%b:*:{*" % _literal(prefix.encode())
         self._step = step
-        self._keep = b"1" if keep else b"0"
+        self._arguments = (self._fence.key, fence, b"1" if keep else b"0")
         self._sure = sure
         self._emit = emit
         self._waiting = waiting
+        self._began = 0.0
         self.tally = Tally()
 
     async def run(self) -> bool:
         """True when it saw everything. Raises StoreUnavailable and Outdone."""
-        clock = asyncio.get_running_loop().time
-        began = clock()
-        for connection in self._store.topology.connections:
-            async for keys in self._scan(connection):
-                if not self._sure():
+        self._began = asyncio.get_running_loop().time()
+        for master in self._store.topology.connections:
+            async with walking(master, self._options, EXPIRED) as walk:
+                if not await self._through(walk):
                     return False
-                started = clock()
-                await self._look(keys)
-                self.tally.seconds = clock() - began
-                await asyncio.sleep(SHARE * (clock() - started))
         if self._queues is not None:
             self._queues.correct(self.tally.pending)
         return True
 
-    async def _scan(self, connection: Connection) -> AsyncIterator[list[bytes]]:
-        cursor: Any = 0
-        while cursor != b"0":
-            cursor, keys = await connection.call("SCAN", cursor, "MATCH", self._pattern, "COUNT", self._step)
-            if keys:
-                yield keys
+    async def _through(self, walk: Walk) -> bool:
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        async with contextlib.aclosing(walk.steps(self._pattern, self._step)) as steps:
+            async for keys in steps:
+                if not await self._look(walk, keys):
+                    return False
+                self.tally.seconds = clock() - self._began
+                await asyncio.sleep(SHARE * (clock() - started))
+                started = clock()
+        return True
 
-    async def _look(self, keys: list[bytes]) -> None:
+    async def _look(self, walk: Walk, keys: list[bytes]) -> bool:
+        """False where this node may be leader no more: it is asked before each script that removes."""
+        if not self._sure():
+            return False
         self.tally.keys += len(keys)
-        if self._cluster:
+        if self._cluster and keys:
             await self._still_ours()
         places = [key for key in keys if key.startswith(self._bindings)]
-        queues = {_aor(key, self._messages) for key in keys if key.startswith(self._messages)}
-        found = await asyncio.gather(*map(self._expire, places), *map(self._sweep, queues))
-        if -1 in found:
-            await self._still_ours()
+        for start in range(0, len(places), SCRIPTS_AT_ONCE):
+            if not self._sure():
+                return False
+            await self._expire(walk, places[start : start + SCRIPTS_AT_ONCE])
+        if self._queues is not None:
+            for key in await self._queues_of(walk, keys):
+                if not self._sure():
+                    return False
+                await self._sweep(key, self._queues)
+        return True
 
     async def _still_ours(self) -> None:
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._store.submit_script(_FENCE, self._key, (self._fence.number,), settle(answer))
+        self._store.submit_script(FENCE, self._key, (self._fence.number,), settle(answer))
         known = await answer
         if known != self._fence.number:
             raise Outdone(known)
 
-    async def _expire(self, key: bytes) -> int:
-        """-1 where another collector has been elected."""
-        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        arguments = (self._fence.key, self._fence.number, self._keep)
-        self._store.submit_script(_EXPIRED, key, arguments, settle(answer))
-        gone = await answer
-        if gone == -1:
-            return -1
-        self.tally.users += 1
-        aor, now_ms = _aor(key, self._bindings), self._locations.now_ms()
+    # -- bindings
+
+    async def _expire(self, walk: Walk, places: list[bytes]) -> None:
+        commands: list[Command] = [EXPIRED.call(key, self._arguments) for key in places]
+        for key, gone in zip(places, await walk.ask(commands), strict=True):
+            if isinstance(gone, StoreRefused):
+                self.tally.refuse(key, gone)
+            elif gone == -1:
+                await self._still_ours()
+            else:
+                self.tally.users += 1
+                self._tell(_aor(key, self._bindings), gone)
+
+    def _tell(self, aor: str, gone: list[bytes]) -> None:
         for index in range(0, len(gone), 2):
             self.tally.bindings += 1
             binding = decode(gone[index], gone[index + 1])
             if binding is not None:
-                late = max(0.0, (now_ms - binding.message_expires_at) / 1000)
+                late = max(0.0, (self._locations.now_ms() - binding.message_expires_at) / 1000)
                 self._emit(BindingExpired(aor, binding.key, binding.user_agent, binding.registered_at, late))
-        return 0
 
-    async def _sweep(self, aor: str) -> int:
-        if self._queues is None:
-            return 0
-        swept = await self._queues.sweep(aor, self._fence, MESSAGES_AT_ONCE)
-        if swept is None:
-            return -1
+    # -- messages
+
+    async def _queues_of(self, walk: Walk, keys: list[bytes]) -> list[bytes]:
+        """A queue has two keys, which SCAN may bring in different steps: it is swept, and counted, when its
+        order comes; a hash is, too, where it has no order any more."""
+        ours = [key for key in keys if key.startswith(self._messages)]
+        orders = [key for key in ours if key.endswith(b"}:order")]
+        hashes = [key for key in ours if key.endswith(b"}")]
+        asked: list[Command] = [("EXISTS", key + b":order") for key in hashes]
+        there = await walk.ask(asked)
+        return orders + [key for key, found in zip(hashes, there, strict=True) if found == 0]
+
+    async def _sweep(self, key: bytes, queues: Queues) -> None:
+        aor = _aor(key, self._messages)
+        try:
+            swept = await queues.sweep(aor, self._fence, MESSAGES_AT_ONCE)
+            if swept is None:
+                await self._still_ours()
+                return
+            self._count(swept)
+            if swept.waiting and not swept.claimed and _wanted(await self._locations.lookup(aor)):
+                self._waiting(aor)
+        except StoreRefused as error:
+            if not of_one_key(error):
+                raise
+            self.tally.refuse(key, error)
+
+    def _count(self, swept: Swept) -> None:
         self.tally.pending += swept.pending
         for one in swept.expired:
             self.tally.messages += 1
-            self._emit(_expired(one, self._locations.now_ms()))
-        if swept.waiting and not swept.claimed:
-            try:
-                record = await self._locations.lookup(aor)
-            except StoreUnavailable:
-                return 0
-            if record.bindings:
-                self._waiting(aor)
-        return 0
+            waited = max(0.0, (self._locations.now_ms() - one.stored_at) / 1000)
+            self._emit(MessageExpired(one.id, one.aor, one.sender, one.call_id, one.devices, waited))
 
 
-def _expired(one: Expired, now_ms: int) -> MessageExpired:
-    waited = max(0.0, (now_ms - one.stored_at) / 1000)
-    return MessageExpired(one.id, one.aor, one.sender, one.call_id, one.devices, waited)
+def _wanted(record: Record) -> bool:
+    """Whether a device is registered that is owed something: one that the queue does not know is owed all;
+    one that is never known again, only what anybody may have."""
+    owed = record.messages
+    return any(
+        owed.get(binding.instance or binding.key, True)
+        if binding.instance or binding.prid
+        else owed.get(ANYBODY, False)
+        for binding in record.bindings
+    )
 
 
 def _aor(key: bytes, prefix: bytes) -> str:
-    return key[len(prefix) :].rpartition(b"}")[0].decode(errors="replace")
+    return key[len(prefix) :].rpartition(b"}")[0].decode(errors="surrogateescape")
+
+
+def _literal(text: bytes) -> bytes:
+    """As a pattern that fits nothing else."""
+    return b"".join(b"\\" + bytes([c]) if c in b"*?[]\\" else bytes([c]) for c in text)

@@ -10,7 +10,9 @@ from cluster.collect.collector import Collector
 from cluster.collect.events import BindingExpired, CollectorElected
 from cluster.collect.settings import StorageSettings
 from cluster.collect.sweep import Outdone, Sweep
+from cluster.errors import StoreUnavailable
 from cluster.events import Event
+from cluster.location.binding import Binding
 from cluster.membership import Members
 from cluster.messages.events import MessageExpired
 from cluster.messages.pending import Pending, Seeker, Stored
@@ -18,7 +20,7 @@ from cluster.messages.service import Messages
 from cluster.messages.settings import MessagesSettings
 from cluster.settings import EtcdSettings, RedisSettings
 from tests.network.cluster_rig import MINUTE, Rig, device, rig, unique_aor, until
-from tests.stores import EtcdServer, RedisServer
+from tests.stores import EtcdServer, RedisServer, redis_cluster, running
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +62,7 @@ class Heard:
         self.sweep = Sweep(
             node.service,
             messages,
+            node.service._options,
             "clarion",
             fence,
             step,
@@ -72,6 +75,11 @@ class Heard:
     def _sure(self) -> bool:
         self.looks -= 1
         return self.looks >= 0
+
+
+def phone(name: str = "phone") -> Binding:
+    """A device that is known again."""
+    return device(name, instance=f"<{name}>")
 
 
 def place(aor: str) -> str:
@@ -178,7 +186,7 @@ async def test_expired_messages_leave_with_an_event_that_names_sender_and_recipi
     node: Rig, messages: Messages, redis: RedisServer
 ) -> None:
     aor = unique_aor()
-    await node.put(aor, device("phone"))
+    await node.put(aor, phone())
     await stored(messages, aor, "short", ("<phone>", "<tablet>"), 1)
     await stored(messages, aor, "long", ("<phone>",), MINUTE)
     now = messages.now_ms()
@@ -195,8 +203,10 @@ async def test_expired_messages_leave_with_an_event_that_names_sender_and_recipi
 
 
 async def test_nobody_is_sent_for_what_is_being_delivered_or_cannot_be(node: Rig, messages: Messages) -> None:
-    claimed, absent = unique_aor(), unique_aor()
-    await node.put(claimed, device("phone"))
+    claimed, absent, other = unique_aor(), unique_aor(), unique_aor()
+    await node.put(claimed, phone())
+    await node.put(other, device("unnamed"))
+    await stored(messages, other, "three", ("<phone>",), MINUTE)
     await stored(messages, claimed, "one", ("<phone>",), MINUTE)
     await stored(messages, absent, "two", ("<phone>",), MINUTE)
     answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
@@ -205,7 +215,135 @@ async def test_nobody_is_sent_for_what_is_being_delivered_or_cannot_be(node: Rig
     heard = Heard(node, messages)
     assert await heard.sweep.run()
     assert heard.waiting == []
-    assert heard.sweep.tally.pending == 2
+    assert heard.sweep.tally.pending == 3
+
+
+async def test_a_device_that_the_queue_does_not_know_yet_is_delivered_to(
+    node: Rig, messages: Messages
+) -> None:
+    new, anybody = unique_aor(), unique_aor()
+    await stored(messages, new, "one", ("<phone>",), MINUTE)
+    await stored(messages, anybody, "two", ("*",), MINUTE)
+    await node.put(new, phone("tablet"))
+    await node.put(anybody, device("unnamed"))
+    heard = Heard(node, messages)
+    assert await heard.sweep.run()
+    assert sorted(heard.waiting) == sorted([new, anybody])
+
+
+async def test_each_message_is_counted_once_whatever_scan_brings_when(
+    node: Rig, messages: Messages, redis: RedisServer
+) -> None:
+    for number in range(100):
+        await stored(messages, unique_aor(), f"m{number}", ("<phone>",), MINUTE)
+    heard = Heard(node, messages, step=10)
+    assert await heard.sweep.run()
+    assert heard.sweep.tally.pending == 100
+    await until(lambda: redis.call("GET", "clarion:messages:total") == "100")
+
+
+async def test_half_a_queue_leaves(node: Rig, messages: Messages, redis: RedisServer) -> None:
+    for aor in ("hash@example.org", "order@example.org"):
+        await stored(messages, aor, "one", ("<phone>",), MINUTE)
+        await node.put(aor, phone())
+    redis.call("DEL", "clarion:messages:{hash@example.org}:order")
+    redis.call("DEL", "clarion:messages:{order@example.org}")
+    heard = Heard(node, messages)
+    assert await heard.sweep.run()
+    assert redis.call("KEYS", "clarion:messages:{*") == []
+    assert redis.call("HKEYS", place("hash@example.org")) == ["<phone>"]  # and no marker
+    assert heard.sweep.tally.pending == 0
+    assert heard.waiting == []
+
+
+async def test_a_key_that_holds_something_else_is_passed_over(
+    node: Rig, messages: Messages, redis: RedisServer
+) -> None:
+    aor = unique_aor()
+    for spoilt in ("clarion:aor:{spoilt@h}", "clarion:messages:{spoilt@h}:order"):
+        redis.call("SET", spoilt, "x")
+    await node.put(aor, device("only"), ttl=1)
+    await has_expired(node, aor, "<only>")
+    heard = Heard(node, messages)
+    assert await heard.sweep.run()
+    assert heard.sweep.tally.bindings == 1
+    assert heard.sweep.tally.refused == 2
+    assert "spoilt@h" in heard.sweep.tally.refusal
+    assert "WRONGTYPE" in heard.sweep.tally.refusal
+
+
+async def test_the_cache_of_the_node_that_collects_stays_honest(node: Rig, redis: RedisServer) -> None:
+    """Redis forgets whom to tell about a key that has changed, and does not tell who changed it."""
+    aor = unique_aor()
+    async with rig(redis.url, keep=3600.0) as other:
+        await other.put(aor, device("old"), ttl=1)
+        await other.put(aor, device("phone"))
+        await has_expired(node, aor, "<old>")
+        assert len((await node.service.lookup(aor)).bindings) == 1
+        assert await Heard(node).sweep.run()
+        await other.put(aor, device("tablet"))
+        await until(lambda: node.service.cached(aor) is None)
+        assert len((await node.service.lookup(aor)).bindings) == 2
+
+
+async def test_redis_does_not_note_what_is_looked_at(node: Rig, redis: RedisServer) -> None:
+    async with rig(redis.url) as other:
+        for _ in range(20):
+            await other.put(unique_aor(), device("phone"))
+        before = noted(redis)
+        assert await Heard(node).sweep.run()
+        assert noted(redis) == before
+
+
+def noted(redis: RedisServer) -> str:
+    """How many keys Redis remembers to tell how many connections about."""
+    return next(line for line in redis.call("INFO", "stats").splitlines() if "tracking_total_items" in line)
+
+
+async def test_in_a_cluster_all_masters_are_swept_and_the_fence_is_looked_at() -> None:
+    servers = redis_cluster(3)
+    with running(*servers):
+        url = "cluster://" + ",".join(f"127.0.0.1:{server.port}" for server in servers)
+        async with rig(url, keep=3600.0) as node:
+            aors = [unique_aor() for _ in range(30)]
+            for aor in aors:
+                await node.put(aor, device("only"), ttl=1)
+            for aor in aors:
+                await has_expired(node, aor, "<only>")
+            key = b"clarion:collect:fence"
+            await node.service.store.call(key, "SET", key, 9)
+            with pytest.raises(Outdone):
+                await Heard(node, fence=8).sweep.run()
+            heard = Heard(node, fence=10)
+            assert await heard.sweep.run()
+            expired = [event.aor for event in heard.events if isinstance(event, BindingExpired)]
+            assert sorted(expired) == sorted(aors)
+            assert await node.service.store.call(key, "GET", key) == b"10"
+
+
+async def test_a_sweep_ends_when_redis_is_lost_and_the_next_finds_the_rest() -> None:
+    with RedisServer(persistent=True) as server:
+        async with rig(server.url, keep=3600.0) as node:
+            for _ in range(50):
+                await node.put(unique_aor(), device("only"), ttl=1)
+            heard, emit = Heard(node, step=10), list[Event]()
+
+            def told(event: Event) -> None:
+                emit.append(event)
+                if len(emit) == 1:
+                    server.kill()
+
+            heard.sweep._emit = told
+            with pytest.raises(StoreUnavailable):
+                await heard.sweep.run()
+            assert 0 < len(emit) < 50
+            server.start()
+            await until(lambda: node.service.connected)
+            whole = Heard(node)
+            assert await whole.sweep.run()
+            assert len(whole.events) >= 50 - len(emit)
+            left = [server.call("HKEYS", key) for key in server.call("KEYS", "clarion:aor:*")]
+            assert left == [[":seen"]] * 50
 
 
 @contextlib.asynccontextmanager
