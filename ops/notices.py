@@ -6,7 +6,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterable
 
-from cluster.collect.events import CollectorElected, CollectorResigned
+from cluster.collect.events import CollectorElected, CollectorResigned, SweepFailed
 from cluster.events import (
     CoordinatorBack,
     CoordinatorLost,
@@ -118,6 +118,11 @@ NOTICES: dict[type, tuple[int, str]] = {
     ),
     CollectorElected: (logging.INFO, "this node collects what has expired (fence %(fence)s)"),
     CollectorResigned: (logging.INFO, "this node no longer collects what has expired: %(reason)s"),
+    SweepFailed: (
+        logging.WARNING,
+        "what has expired cannot be collected: %(reason)s; tried again in a few seconds, until then expiries "
+        "are told late",
+    ),
     MessagesDropped: (logging.WARNING, "%(count)s stored messages for %(aor)s were dropped by an operator"),
 }
 
