@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
+import signal
 import sys
 from pathlib import Path
 
-from tests.failover.chaos.course import run
+from tests.failover.chaos.course import Result, run
 from tests.failover.chaos.plan import FAULTS, Plan
 from tests.failover.chaos.report import report
+
+
+async def _run(plan: Plan) -> Result:
+    """SIGTERM ends all servers too."""
+    work = asyncio.ensure_future(run(plan))
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.cancel)
+    return await work
 
 
 def main() -> int:
@@ -25,6 +34,7 @@ def main() -> int:
     )
     parser.add_argument("--logs", type=Path, help="folder for the logs of the nodes")
     given = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     kinds = tuple(kind for kind in given.faults.split(",") if kind in FAULTS)
     plan = Plan(
         messages=given.messages,
@@ -37,7 +47,7 @@ def main() -> int:
         restless=not given.settled,
         faithful=given.settled,
     )
-    result = asyncio.run(run(plan))
+    result = asyncio.run(_run(plan))
     print(report(result))
     if given.logs:
         given.logs.mkdir(parents=True, exist_ok=True)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import random
 import time
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from tests.failover.chaos.chronicle import Chronicle
@@ -19,6 +21,8 @@ from tests.failover.chaos.world import World
 _FIRST = 30.0  # s for all phones to register
 _AFTERMATH = 1.5  # s after the end in which a copy too many would still come
 _LATE = 0.25  # share of the second devices that are switched on in the middle
+
+log = logging.getLogger("chaos")
 
 
 @dataclass(slots=True)
@@ -41,7 +45,7 @@ class Result:
 async def run(plan: Plan) -> Result:
     """Never raises for what the nodes did wrong: that is in the result."""
     notes, started = Chronicle(), time.monotonic()
-    async with World() as world:
+    async with _world() as world:
         devices = make_devices(world, notes, plan)
         faults, senders = Faults(world, notes, plan), Senders(world, notes, plan)
         seconds = faults.seconds() if plan.faults else plan.quiet_seconds
@@ -49,6 +53,7 @@ async def run(plan: Plan) -> Result:
             async with asyncio.TaskGroup() as group:
                 group.create_task(faults.run())
                 group.create_task(senders.run(seconds))
+            log.info("calm")
             for device in devices:
                 device.calm.set()
             ghosts = await _settle(world, devices, plan)
@@ -59,7 +64,21 @@ async def run(plan: Plan) -> Result:
 
 
 @contextlib.asynccontextmanager
-async def _living(devices: list[Device], plan: Plan, seconds: float):  # type: ignore[no-untyped-def]
+async def _world() -> AsyncIterator[World]:
+    """Where somebody took a port before our server could, all is begun anew."""
+    async with contextlib.AsyncExitStack() as stack:
+        for turn in range(3):
+            try:
+                world = await stack.enter_async_context(World())
+                break
+            except (RuntimeError, AssertionError, OSError):
+                if turn == 2:
+                    raise
+        yield world
+
+
+@contextlib.asynccontextmanager
+async def _living(devices: list[Device], plan: Plan, seconds: float) -> AsyncIterator[None]:
     """All phones live; inside, those that are there from the start have registered."""
     draw = random.Random(f"{plan.seed} births")
     tasks, early = [], []

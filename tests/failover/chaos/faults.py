@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from tests.failover.chaos.plan import Plan
 from tests.failover.chaos.world import Place, World
 
 SECONDS = {"kill": 3.0, "kill-collector": 3.0, "redis-restart": 2.0, "redis-failover": 5.0}  # about
+
+log = logging.getLogger("chaos")
 
 
 class Faults:
@@ -47,6 +50,7 @@ class Faults:
         place = self._world.places[name]
         fault = Fault(kind, "" if kind.startswith("redis") else name, time.monotonic())
         self._notes.faults.append(fault)
+        log.info("%s %s", kind, fault.node)
         if kind in ("kill", "kill-collector"):
             await self._kill(place)
         elif kind == "stop":

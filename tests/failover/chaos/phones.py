@@ -145,7 +145,7 @@ class Device:
             self._message(message)
 
     def _message(self, request: Sip) -> None:
-        assert self._session is not None
+        assert self._session is not None and self._wire is not None
         number = int(request.body.split()[0])
         if f":{self.user}@" not in request.first("To"):
             self._notes.strays.append(f"{self.name} got number {number}, which is for {request.first('To')}")
@@ -153,26 +153,27 @@ class Device:
         nodes = tuple(name for via in request.values("Via") if (name := self._world.node_at(via)))
         arrival, new = self._notes.arrive(number, request.branch, nodes, time.monotonic(), self._session)
         if not new:
-            if arrival.status and self._wire is not None:
-                self._wire.send(response(request, arrival.status, self._session.device[-1]))
+            if arrival.status:
+                self._wire.send(response(request, arrival.status, arrival.device[-1]), self._wire.source)
             return
+        source = self._wire.source
         lot = 1.0 if self._plan.faithful or self.calm.is_set() else self._draw.random()
         if lot < DROPS:
             arrival.dropped = True
         elif lot < DROPS + BUSY:
-            self._answer(request, arrival, 503)
+            self._answer(request, source, arrival, 503)
         elif lot < DROPS + BUSY + SLOW:
             delay = self._draw.uniform(*DELAYS)
-            asyncio.get_running_loop().call_later(delay, self._answer, request, arrival, 200)
+            asyncio.get_running_loop().call_later(delay, self._answer, request, source, arrival, 200)
         else:
-            self._answer(request, arrival, 200)
+            self._answer(request, source, arrival, 200)
 
-    def _answer(self, request: Sip, arrival: Arrival, status: int) -> None:
+    def _answer(self, request: Sip, source: tuple[str, int], arrival: Arrival, status: int) -> None:
         """On the connection by which the request came, if that still exists."""
         if self._wire is None or self._session is not arrival.session or not self._wire.open:
             return
         arrival.status, arrival.answered = status, time.monotonic()
-        self._wire.send(response(request, status, arrival.device[-1]))
+        self._wire.send(response(request, status, arrival.device[-1]), source)
 
 
 def make_devices(world: World, notes: Chronicle, plan: Plan) -> list[Device]:

@@ -16,7 +16,7 @@ from tests.phones.program import DOMAIN, LOOPBACK
 from tests.phones.sip_message import Sip
 
 PATIENCE = ACCEPT + 3.0  # s until a sender goes to another node
-PERSISTENCE = 60  # times that it asks
+PERSISTENCE = 40.0  # s that it goes on asking
 IMPATIENT = 0.03  # share of the messages that are given up after the first refusal
 EXPIRES = (2, 5)
 
@@ -63,12 +63,13 @@ class Senders:
             await self._send(sent, draw)
 
     async def _send(self, sent: Sent, draw: random.Random) -> None:
-        times = 1 if draw.random() < IMPATIENT else PERSISTENCE
+        enough = time.monotonic() + (0 if draw.random() < IMPATIENT else PERSISTENCE)
         last = ""
-        for _ in range(times):
+        while not last or time.monotonic() < enough:
             living = [place.name for place in self._world.living()]
             others = [name for name in living if name != last] or living
             if not others:
+                last = "nobody"
                 await asyncio.sleep(0.2)
                 continue
             last = draw.choice(others)

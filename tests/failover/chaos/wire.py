@@ -25,6 +25,7 @@ class Wire(asyncio.Protocol, asyncio.DatagramProtocol):
         self.open = False
         self.local = ("", 0)
         self._server = server
+        self.source = server  # of the message that is being told
         self._received = received
         self._lost = lost
         self._frames = Frames()
@@ -40,6 +41,7 @@ class Wire(asyncio.Protocol, asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, address: tuple[str, int]) -> None:
         if data.strip(b"\r\n\0"):
+            self.source = address
             self._take(data)
 
     def _take(self, raw: bytes) -> None:
@@ -54,11 +56,12 @@ class Wire(asyncio.Protocol, asyncio.DatagramProtocol):
             self.open = False
             self._lost()
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes, to: tuple[str, int] | None = None) -> None:
+        """Over UDP a response goes `to` where its request came from (RFC 3581)."""
         if not self.open:
             return
         if self.name == "udp":
-            cast(asyncio.DatagramTransport, self._transport).sendto(data, self._server)
+            cast(asyncio.DatagramTransport, self._transport).sendto(data, to or self._server)
         else:
             cast(asyncio.Transport, self._transport).write(data)
 
