@@ -120,6 +120,18 @@ def test_a_copy_that_comes_while_another_is_open_is_doubled() -> None:
     assert story.wrong == [("doubled", 1, DEVICE)]
 
 
+@pytest.mark.parametrize(
+    ("node", "at", "right"), [("b", 11.6, True), ("b", 11.4, False), ("a", 11.6, False), ("b", 13.1, False)]
+)
+def test_a_late_answer_explains_what_another_node_did_before_it(node: str, at: float, right: bool) -> None:
+    story = Story()
+    story.sent(1, 10)
+    story.came(1, 11, late=2)
+    story.came(1, at, node=node)
+    assert (story.wrong == []) is right
+    assert [one.kind for one in judge(story.notes, strict=True).violations] == ["doubled"]
+
+
 def test_a_third_copy_needs_that_both_before_it_have_an_excuse() -> None:
     story = Story()
     story.sent(1, 10)

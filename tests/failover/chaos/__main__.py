@@ -32,6 +32,7 @@ def main() -> int:
     parser.add_argument(
         "--settled", action="store_true", help="phones stay where they are, and always answer"
     )
+    parser.add_argument("--strict", action="store_true", help="a late answer explains no second copy")
     parser.add_argument("--logs", type=Path, help="folder for the logs of the nodes")
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -46,6 +47,7 @@ def main() -> int:
         settle_seconds=40.0 + given.messages / 50,
         restless=not given.settled,
         faithful=given.settled,
+        strict=given.strict,
     )
     result = asyncio.run(_run(plan))
     print(report(result))

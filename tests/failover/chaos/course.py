@@ -60,7 +60,7 @@ async def run(plan: Plan) -> Result:
             await asyncio.sleep(_AFTERMATH)
         _events(world, notes)
         logs = {name: place.node.program.text for name, place in world.places.items()}
-    return Result(plan, notes, judge(notes), ghosts, started, time.monotonic() - started, logs)
+    return Result(plan, notes, judge(notes, plan.strict), ghosts, started, time.monotonic() - started, logs)
 
 
 @contextlib.asynccontextmanager

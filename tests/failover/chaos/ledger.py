@@ -4,6 +4,9 @@ A device may get a message twice only if every earlier copy has an excuse, worke
 the device did not say 2xx, its answer was dropped, its connection ended before the answer can have been read,
 a node on the way of that copy was killed, stopped or cut off between the copy and its mark, or Redis was
 restarted or failed over then. A sender that had to ask again explains one copy for each time it asked.
+
+Unless it is `strict`, another node may also have asked a phone that was silent for longer than a node waits
+before it stores a message.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from tests.failover.chaos.plan import SWEEP
 READ = 1.0  # s after an answer in which the node may not have read it, or not have marked it in Redis
 AFTER = 1.0  # s after a fault in which what it broke is still being put right
 TELLING = 2 * SWEEP  # s after an expiry in which the collector tells it
+MOMENT = 0.5  # s after which a node stores what a phone has not answered (node.messages.attempts)
 STORES = ("redis-restart", "redis-failover")
 NO_STORE = (*STORES, "cut-redis", "cut-both")
 
@@ -46,14 +50,15 @@ class Verdict:
     violations: list[Violation] = field(default_factory=list)
 
 
-def judge(chronicle: Chronicle) -> Verdict:
+def judge(chronicle: Chronicle, strict: bool = False) -> Verdict:
     """What the run was worth."""
-    return _Ledger(chronicle).verdict()
+    return _Ledger(chronicle, strict).verdict()
 
 
 class _Ledger:
-    def __init__(self, chronicle: Chronicle) -> None:
+    def __init__(self, chronicle: Chronicle, strict: bool) -> None:
         self._seen = chronicle
+        self._strict = strict
         self._verdict = Verdict()
 
     def verdict(self) -> Verdict:
@@ -150,6 +155,8 @@ class _Ledger:
         for fault in self._seen.faults:
             if fault.start <= until and fault.end + AFTER >= earlier.at and _concerns(fault, earlier):
                 return f"{fault.kind} at that time"
+        if not self._strict and _late(earlier, repeat):
+            return "the answer came late"
         return ""
 
     def _order(self) -> None:
@@ -174,6 +181,12 @@ class _Ledger:
 
 def _concerns(fault: Fault, arrival: Arrival) -> bool:
     return fault.kind in STORES or fault.node in arrival.nodes
+
+
+def _late(earlier: Arrival, repeat: Arrival) -> bool:
+    """Another node than the one that waited for the answer asked again, before it came."""
+    open_still = not earlier.answered or earlier.answered > repeat.at
+    return open_still and repeat.at - earlier.at >= MOMENT and earlier.nodes[-1:] != repeat.nodes[-1:]
 
 
 def _told(arrival: Arrival) -> str:

@@ -32,6 +32,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     settle_seconds: float = 40.0  # to get everything delivered when all is well again
     restless: bool = True  # phones come and go; else they stay where they are
     faithful: bool = False  # phones always answer 200 at once
+    strict: bool = False  # see `ledger.judge`
     expiring: float = 0.04  # share of the messages with a short Expires
 
 
