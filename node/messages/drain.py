@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING
 
 from cluster.errors import StoreUnavailable
 from cluster.messages.pending import ANYBODY
+from node.fork.response_context import UNREACHABLE
 from node.messages.copy import Copy
 from node.messages.lane import NEVER, Lane, closes
+from node.messages.marks import TOGETHER
 from node.messages.reach import moved
 from node.messages.stored import request_of
 
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from node.sip.codec import Message
 
 IDLE, CLAIMING, HELD, RELEASING = range(4)
-UNSURE = 2  # with so many answers that the store does not have, no further copy leaves
+UNSURE = TOGETHER + 2  # with so many answers that the store does not have, no further copy leaves
 BATCH = 10  # messages of one device that are held here
 SURE = 0.95  # of a claim's time: clocks do not run alike
 SLACK = 0.1  # seconds that another node's claim has to be over before it is asked for
@@ -81,6 +83,7 @@ class Drain:
 
     def look(self, now: float) -> None:
         """There may be something to hand out."""
+        self._end_adopted(now)
         others = self._elsewhere()
         for lane in self.lanes.values():
             if lane.device in others:
@@ -140,6 +143,7 @@ class Drain:
             self._rest(now)
 
     def _take(self, lanes: list[Lane], now: float) -> None:
+        self.house.marks.flush(self.aor)
         self.taking = True
         self.again = False
         took = partial(self._took, lanes, self.fence, now)
@@ -168,6 +172,7 @@ class Drain:
         if now >= self.held_until:
             self._lose(self.house.claim_time, now)
             return
+        self._end_adopted(now)
         self.house.extends.restart(self, now, self._extend)
         self.house.store.extend(self.aor, self.fence, partial(self._extended, self.fence, now))
         self.house.refresh(self, now)
@@ -187,6 +192,7 @@ class Drain:
         """The claim is another's, or may be: what is on its way ends by itself, and in `delay` seconds the
         store is asked again."""
         self.house.lost += 1
+        self.house.marks.flush(self.aor)
         self._end_claim()
         self.state = IDLE
         for lane in self.lanes.values():
@@ -194,6 +200,7 @@ class Drain:
         self._wait(delay, now)
 
     def _release(self) -> None:
+        self.house.marks.flush(self.aor)
         fence = self.fence
         self._end_claim()
         self.state = RELEASING
@@ -296,8 +303,10 @@ class Drain:
         other = house.under_way.get(self.aor, pending.id, lane.device)
         if other is not None:
             if self.record is not None and moved(other, self.record):
+                lane.copy, lane.owed = other, owed  # the claim is kept until it has ended
                 other.moved(lane.reach.target, now)
-            lane.pause(PAUSE, now)
+            else:
+                lane.pause(PAUSE, now)
             return
         request = request_of(pending.request)
         copy = Copy(
@@ -306,6 +315,15 @@ class Drain:
         lane.copy, lane.owed = copy, owed
         house.under_way.add(self.aor, pending.id, copy)
         copy.start(now)
+
+    def _end_adopted(self, now: float) -> None:
+        """Copies that others sent and that were taken along to a new flow: the others tell what became of them."""
+        for lane in self.lanes.values():
+            copy = lane.copy
+            if copy is not None and copy.status:
+                lane.copy = lane.owed = None
+                if copy.status in UNREACHABLE:
+                    lane.rest(copy.status, None, self.house.retry, now)
 
     def _told(self, owed: Owed, copy: Copy, status: int, response: Message | None, now: float) -> None:
         """What became of a copy."""
@@ -322,14 +340,18 @@ class Drain:
         if closes(status, response):
             lane.tries = 0
             lane.marks += 1
-            house.marks.confirm(owed, self.aor, status, partial(self._marked, lane))
+            if house.marks.collect(owed, self.aor, status, partial(self._marked, lane)):
+                house.flush_soon(self.aor, now)
             house.told(owed, status)
         else:
+            house.marks.flush(self.aor)
             house.marks.note(owed, self.aor, status)
             lane.rest(status, response, house.retry, now)
         if self.state == HELD:
             self._go_on(now)
-        elif self.state == IDLE:
+            return
+        house.marks.flush(self.aor)
+        if self.state == IDLE:
             house.look_at(self, now)
 
     def _marked(self, lane: Lane) -> None:

@@ -11,12 +11,13 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cluster.errors import StoreUnavailable
 from cluster.messages.events import MessageDelivered, MessageRefused
 from node.messages.drain import HELD, IDLE, Drain
-from node.messages.marks import Marks
+from node.messages.marks import LINGER, Marks
 from node.messages.reach import Reach, follow, reach_of
 from node.transaction.timers import Countdown
 
@@ -166,6 +167,13 @@ class Drains:
         else:
             self.refused += 1
             self._emit(MessageRefused(pending.id, pending.aor, owed.device, pending.call_id, status))
+
+    def flush_soon(self, aor: str, now: float) -> None:
+        """What was collected for it is told when its time is over, if not before."""
+        self._timers.after(LINGER, now, partial(self._flush, aor))
+
+    def _flush(self, aor: str, now: float) -> None:
+        self.marks.flush(aor)
 
     def look_at(self, drain: Drain, now: float) -> None:
         """It has to know what is registered now."""

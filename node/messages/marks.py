@@ -2,6 +2,9 @@
 
 The store tries for some seconds to be told. When it was away for longer, the mark is kept here and told again
 once a claim brings the message back, so that an outage of the store makes no phone see a message twice.
+
+A drain collects what a device that answers fast says to one message after the other, and tells it together:
+that halves what a delivery costs. A node that is killed meanwhile takes the answers of `LINGER` with it.
 """
 
 from __future__ import annotations
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from node.messages.kept import Messages
 
 MOST = 20_000
+LINGER = 0.02  # seconds that an answer may wait for others
+TOGETHER = 10  # answers that are told at once at the latest
 Key = tuple[str, str, str]
 Done = Callable[[], None]
 
@@ -27,12 +32,13 @@ Done = Callable[[], None]
 class Marks:
     """The marks of one node that the store has not confirmed."""
 
-    __slots__ = ("_failed", "_store", "_telling")
+    __slots__ = ("_collected", "_failed", "_store", "_telling")
 
     def __init__(self, store: Messages) -> None:
         self._store = store
         self._telling: dict[Key, Done | None] = {}
         self._failed: OrderedDict[Key, int] = OrderedDict()
+        self._collected: dict[str, list[tuple[Key, int]]] = {}
 
     def __len__(self) -> int:
         return len(self._telling) + len(self._failed)
@@ -40,6 +46,26 @@ class Marks:
     def confirm(self, owed: Owed, aor: str, status: int, done: Done | None = None) -> None:
         """The final status of a device that will not be asked again. `done()` when the store has answered."""
         self._tell((aor, owed.pending.id, owed.device), status, done)
+
+    def collect(self, owed: Owed, aor: str, status: int, done: Done) -> bool:
+        """The same, told together with others when `flush` is called. True for the first of them."""
+        key = (aor, owed.pending.id, owed.device)
+        self._telling[key] = done
+        collected = self._collected.get(aor)
+        if collected is None:
+            self._collected[aor] = [(key, status)]
+            return True
+        collected.append((key, status))
+        if len(collected) >= TOGETHER:
+            self.flush(aor)
+        return False
+
+    def flush(self, aor: str) -> None:
+        """The store is told what was collected for an address of record."""
+        collected = self._collected.pop(aor, None)
+        if collected is not None:
+            marks = [Mark(message, device, status) for (_, message, device), status in collected]
+            self._store.confirm(aor, marks, partial(self._told_all, collected))
 
     def note(self, owed: Owed, aor: str, status: int) -> None:
         """A device that could not be asked: told for operators only, and closes nothing."""
@@ -60,6 +86,10 @@ class Marks:
         self._telling[key] = done
         aor, message, device = key
         self._store.confirm(aor, (Mark(message, device, status),), partial(self._told, key, status))
+
+    def _told_all(self, collected: list[tuple[Key, int]], failure: StoreUnavailable | None) -> None:
+        for key, status in collected:
+            self._told(key, status, failure)
 
     def _told(self, key: Key, status: int, failure: StoreUnavailable | None) -> None:
         done = self._telling.pop(key, None)

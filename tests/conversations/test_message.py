@@ -209,10 +209,10 @@ async def test_it_is_delivered_when_the_device_registers(sleeping: Playbook) -> 
             Call-ID: one
         == nothing
         >> bobnew 200
-        << store hears <urn:bob> 200
         << bobnew MESSAGE
             Call-ID: two
         >> bobnew 200
+        << store hears <urn:bob> 200
         << store hears <urn:bob> 200
         == nothing
         """

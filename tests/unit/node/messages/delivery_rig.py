@@ -40,6 +40,7 @@ class World:
         self.most = 1000  # messages in one reply
         self.calls: list[str] = []
         self.marks: list[Mark] = []
+        self.told: list[int] = []  # how many marks came together
         self.notes: list[Mark] = []  # of tries in vain
         self.nodes: list[Node] = []
 
@@ -249,6 +250,7 @@ class Node:
 
     def confirm(self, aor: str, marks: Sequence[Mark], done: Callable[[Any], None]) -> None:
         if not self.world.away:
+            self.world.told.append(len(marks))
             for mark in marks:
                 if mark.status in (408, 430, 503):
                     self.world.notes.append(mark)

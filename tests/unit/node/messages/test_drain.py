@@ -6,6 +6,7 @@ import pytest
 
 from cluster.messages.events import MessageDelivered, MessageRefused
 from cluster.messages.pending import ANYBODY
+from node.messages.marks import LINGER
 from tests.unit.node.messages.delivery_rig import AOR, PHONE, TABLET, Node, World
 
 TEN = [f"m{number}" for number in range(10)]
@@ -59,22 +60,44 @@ def test_the_next_copy_does_not_wait_until_the_mark_is_stored(world: World, node
     assert node.copies == ["m0", "m1"]
 
 
-def test_it_waits_for_the_mark_before_that(world: World, node: Node) -> None:
-    world.keep("m0", "m1", "m2", "m3")
+def test_answers_of_a_fast_phone_are_told_together(world: World, node: Node) -> None:
+    names = [f"m{number:02}" for number in range(25)]
+    world.keep(*names)
     world.register()
     node.registered(PHONE)
+    for _ in names:
+        node.answer()
+    assert node.copies == names and not world.kept and nothing_left(node)
+    assert world.told == [10, 10, 5]
+
+
+def test_what_a_phone_said_is_told_soon_even_if_its_next_answer_is_late(world: World, node: Node) -> None:
+    world.keep("m0", "m1")
+    world.register()
+    node.registered(PHONE)
+    node.answer()
+    assert node.copies == ["m0", "m1"] and list(world.kept) == ["m0", "m1"]
+    world.advance(LINGER)
+    assert list(world.kept) == ["m1"]
+    node.answer()
+    assert not world.kept and nothing_left(node)
+
+
+def test_so_many_answers_may_be_unknown_to_the_store(world: World, node: Node) -> None:
+    world.keep(*(f"m{number:02}" for number in range(30)))
+    world.register()
+    node.registered(PHONE)
+    for _ in range(9):
+        node.answer()
     node.silent = True
-    node.answer()
-    node.answer()
-    assert node.copies == ["m0", "m1"] and "a:release" not in world.calls
-    node.replies.pop(0)()
-    assert node.copies == ["m0", "m1", "m2"]
-    node.answer()
-    assert node.copies == ["m0", "m1", "m2"]
+    for _ in range(10):
+        if len(node.asked) < 11:
+            node.answer()
+    assert len(node.copies) == 10, "the next ones are asked for behind the marks of these"
+    assert "a:release" not in world.calls
     node.silent = False
     world.settle()
-    node.answer()
-    assert node.copies == ["m0", "m1", "m2", "m3"] and not world.kept and nothing_left(node)
+    assert len(node.copies) == 11
 
 
 def test_two_devices_do_not_wait_for_each_other(world: World, node: Node) -> None:
@@ -86,6 +109,7 @@ def test_two_devices_do_not_wait_for_each_other(world: World, node: Node) -> Non
     node.answer(at=0)
     node.answer()
     assert node.copies == ["m0", "m0", "m1"]
+    world.advance(LINGER)
     assert {(mark.id, mark.device) for mark in world.marks} == {("m0", PHONE), ("m1", PHONE)}
     node.answer(at=1)
     node.answer()
@@ -126,6 +150,7 @@ def test_a_refusal_closes_it_for_that_device(world: World, node: Node, status: i
     world.register()
     node.registered(PHONE)
     node.answer(status)
+    world.advance(LINGER)
     assert node.copies == ["m0", "m1"] and list(world.kept) == ["m1"]
     assert node.events == [MessageRefused("m0", AOR, PHONE, "m0", status)]
     node.answer()

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from node.messages.marks import LINGER
 from tests.unit.node.messages.delivery_rig import AOR, PHONE, TABLET, Node, World
 
 
@@ -40,6 +41,7 @@ def test_another_node_waits_and_continues_when_the_first_dies(world: World, a: N
     world.register()
     a.registered(PHONE)
     a.answer()
+    world.advance(LINGER)
     assert a.copies == ["m0", "m1"]
     world.nodes.remove(a)  # kill -9
     world.register(flow="f2")
