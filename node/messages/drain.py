@@ -317,7 +317,7 @@ class Drain:
         copy.start(now)
 
     def _end_adopted(self, now: float) -> None:
-        """Copies that others sent and that were taken along to a new flow: the others tell what became of them."""
+        """Copies that others sent and taken along to a new flow: the others tell what became of them."""
         for lane in self.lanes.values():
             copy = lane.copy
             if copy is not None and copy.status:

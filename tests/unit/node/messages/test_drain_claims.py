@@ -6,7 +6,10 @@ import asyncio
 
 import pytest
 
+from cluster.messages.pending import Owed
+from node.messages.copy import Copy
 from node.messages.marks import LINGER
+from node.messages.stored import request_of
 from tests.unit.node.messages.delivery_rig import AOR, PHONE, TABLET, Node, World
 
 
@@ -166,6 +169,39 @@ def test_a_phone_that_moved_gets_what_the_store_says_it_is_still_owed(world: Wor
     assert [branch.target.flow_token for branch in a.asked] == ["f1", "f2"]
     a.answer(at=1)
     assert not world.kept and a.drains.idle
+
+
+@pytest.mark.parametrize("status", [200, 503])
+def test_a_copy_of_another_that_is_taken_along_keeps_the_claim(
+    world: World, a: Node, b: Node, status: int
+) -> None:
+    """It was sent before there was a claim, and what becomes of it is told to who sent it."""
+    world.keep("m0")
+    world.register(flow="f1")
+    owed, told = Owed(world.kept["m0"], PHONE), []
+
+    def ended(copy: Copy, status: int, response: object, now: float) -> None:
+        told.append(status)
+        a.under_way.remove(AOR, "m0", copy)
+        if status == 200:
+            a.drains.marks.confirm(owed, AOR, status)
+        a.drains.look(AOR, now)
+
+    target = a.target(world.record.bindings[0])
+    copy = Copy(request_of(owed.pending.request), PHONE, target, a.ask, lambda hop: None, ended)
+    a.under_way.add(AOR, "m0", copy)
+    copy.start(world.now)
+    world.advance(1)
+    world.register(flow="f2")
+    a.look()
+    assert [branch.target.flow_token for branch in a.asked] == ["f1", "f2"]
+    b.registered(PHONE)
+    world.advance(12)
+    assert b.copies == [], "the claim is held while it is on its way"
+    a.answer(status)
+    assert told == [status] and bool(world.kept) is (status != 200)
+    world.advance(40)
+    assert len(a.copies) + len(b.copies) == (2 if status == 200 else 3)
 
 
 def test_a_late_reply_to_a_lost_claim_changes_nothing(world: World, a: Node) -> None:
