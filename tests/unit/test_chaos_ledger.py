@@ -121,6 +121,21 @@ def test_a_copy_that_comes_while_another_is_open_is_doubled() -> None:
 
 
 @pytest.mark.parametrize(
+    ("kind", "end", "right"),
+    [("stop", 12.9, True), ("kill", 12.9, False), ("stop", 11.5, False), ("stop", 13.1, False)],
+)
+def test_a_copy_that_waited_in_a_stopped_node_comes_when_that_goes_on(
+    kind: str, end: float, right: bool
+) -> None:
+    story = Story()
+    story.sent(1, 9)
+    story.fault(kind, "b", 9.5, end)
+    story.came(1, 11)
+    story.came(1, 13, node="b")
+    assert (story.wrong == []) is right
+
+
+@pytest.mark.parametrize(
     ("node", "at", "right"), [("b", 11.6, True), ("b", 11.4, False), ("a", 11.6, False), ("b", 13.1, False)]
 )
 def test_a_late_answer_explains_what_another_node_did_before_it(node: str, at: float, right: bool) -> None:

@@ -155,6 +155,8 @@ class _Ledger:
         for fault in self._seen.faults:
             if fault.start <= until and fault.end + AFTER >= earlier.at and _concerns(fault, earlier):
                 return f"{fault.kind} at that time"
+            if fault.kind == "stop" and fault.node in repeat.nodes and _held_back(fault, earlier, repeat):
+                return "a stopped node held it back"
         if not self._strict and _late(earlier, repeat):
             return "the answer came late"
         return ""
@@ -181,6 +183,11 @@ class _Ledger:
 
 def _concerns(fault: Fault, arrival: Arrival) -> bool:
     return fault.kind in STORES or fault.node in arrival.nodes
+
+
+def _held_back(fault: Fault, earlier: Arrival, repeat: Arrival) -> bool:
+    """The other copy was on its way before, and went on when the node did."""
+    return fault.start <= earlier.at <= fault.end <= repeat.at <= fault.end + AFTER
 
 
 def _late(earlier: Arrival, repeat: Arrival) -> bool:
