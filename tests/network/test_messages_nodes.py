@@ -1,12 +1,14 @@
 """Stored messages on two real nodes with a real Redis: order, devices, refusals, and a node that dies."""
 
 import asyncio
+import json
 import uuid
 from collections.abc import Iterator
 
 import pytest
 
 from tests.phones.certificates import Certificates
+from tests.phones.clarion import ClarionNode
 from tests.phones.fixtures import Cluster, Stores, new_user, on
 from tests.phones.sip_client import SipPhone
 from tests.phones.sip_message import Sip
@@ -54,6 +56,13 @@ async def texts(phone: SipPhone, count: int) -> list[str]:
 async def quiet(phone: SipPhone, seconds: float = 1.5) -> None:
     """No further MESSAGE."""
     await phone.nothing(lambda m: m.method == "MESSAGE" and m.is_request, seconds)
+
+
+async def waiting(node: ClarionNode, phone: SipPhone, count: int, seconds: float = 5.0) -> None:
+    """So many messages are stored for a user."""
+    async with asyncio.timeout(seconds):
+        while len(json.loads(node.get(f"/messages/{phone.user}@phones.test")[1])) != count:
+            await asyncio.sleep(0.01)
 
 
 async def asleep(phone: SipPhone) -> None:
@@ -139,6 +148,7 @@ async def test_a_node_dies_in_the_middle_and_the_other_continues(
             assert await texts(bob, 4) == TEN[:4]
             unanswered = await bob.expect_request("MESSAGE")
             assert unanswered.body.decode() == TEN[4]
+            await waiting(cluster.b, bob, 6)  # the store knows of the four that were taken
             doomed.kill()  # it holds the claim
             await bob.close()
             await bob.open(cluster.b.address("tcp"))
