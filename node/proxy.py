@@ -135,19 +135,7 @@ class Proxy:
             self._call_ended,
             settings.transport.udp_mtu,
         )
-        self.registrar = Registrar(
-            self.identity,
-            self._epoch,
-            self._locations,
-            self._tokens,
-            settings.registrar,
-            retry_after,
-            self._emit,
-            self._loop.time,
-            self._failed,
-            PushOffer(self._push.catalogue, purr, settings.waking) if self._push is not None else None,
-            Refresh(self._push, settings.waking) if self._push is not None else None,
-        )
+        self.registrar = self._registrar(purr)
         late = settings.waking.fork_late and self._push is not None
         accounts = self._messages is not None and settings.messages.accept == "accounts"
         location = self.location = Location(
@@ -178,6 +166,22 @@ class Proxy:
         )
         self._busy = b"Retry-After: %d\r\n" % retry_after
         self._route = Route(stages, self.spawn, self._loop.time)
+
+    def _registrar(self, purr: Purr | None) -> Registrar:
+        settings = self._settings
+        return Registrar(
+            self.identity,
+            self._epoch,
+            self._locations,
+            self._tokens,
+            settings.registrar,
+            settings.limits.retry_after,
+            self._emit,
+            self._loop.time,
+            self._failed,
+            PushOffer(self._push.catalogue, purr, settings.waking) if self._push is not None else None,
+            Refresh(self._push, settings.waking) if self._push is not None else None,
+        )
 
     def _keep(self, messages: Messages) -> Attempts:
         """Who keeps messages, and delivers them later."""
