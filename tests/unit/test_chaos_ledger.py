@@ -223,6 +223,17 @@ def test_each_repeat_of_the_sender_explains_one_copy() -> None:
     assert story.wrong == [("doubled", 1, DEVICE)]
 
 
+def test_a_repeat_of_the_sender_that_the_device_refused_for_now_comes_once_more() -> None:
+    story = Story()
+    story.sent(1, 10, 0).attempts.append(Attempt("b", 15, 202, 16))
+    story.came(1, 11)
+    story.came(1, 20, 503)
+    story.came(1, 21)
+    assert story.wrong == []
+    story.came(1, 22)
+    assert story.wrong == [("doubled", 1, DEVICE)]
+
+
 def test_a_repeat_before_the_sender_repeated_is_doubled() -> None:
     story = Story()
     sent = story.sent(1, 10, 0)

@@ -13,7 +13,7 @@ from tests.failover.chaos.crossing import Crossing
 from tests.failover.chaos.plan import Plan
 from tests.failover.chaos.world import Place, World
 
-SECONDS = {"kill": 3.0, "kill-collector": 3.0, "redis-restart": 2.0, "redis-failover": 5.0}  # about
+SECONDS = {"kill": 3.0, "kill-collector": 3.0, "redis-restart": 3.0, "redis-failover": 5.0}  # about
 
 log = logging.getLogger("chaos")
 

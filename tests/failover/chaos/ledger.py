@@ -121,20 +121,15 @@ class _Ledger:
 
     def _repeats(self, arrivals: list[Arrival]) -> None:
         attempts = self._seen.sent[arrivals[0].number].attempts
-        spent = 0  # repeats that the sender's repeats had to explain
         for turn, repeat in enumerate(arrivals[1:], 1):
-            unexcused, excuse = "", ""
-            for earlier in arrivals[:turn]:
-                excuse = self._excuse(earlier, repeat)
-                if not excuse:
-                    unexcused = _told(earlier)
-            if not unexcused:
-                self._explained(excuse)
-            elif sum(one.at <= repeat.at for one in attempts) - 1 > spent:
-                spent += 1
+            excuses = [(earlier, self._excuse(earlier, repeat)) for earlier in arrivals[:turn]]
+            taken = [earlier for earlier, excuse in excuses if not excuse]
+            if not taken:
+                self._explained(excuses[-1][1])
+            elif sum(one.at <= repeat.at for one in attempts) > len(taken):
                 self._explained("the sender repeated it")
             else:
-                text = f"came again as {_told(repeat)}, though it had been taken: {unexcused}"
+                text = f"came again as {_told(repeat)}, though it had been taken: {_told(taken[-1])}"
                 self._accuse("doubled", repeat.number, repeat.device, text)
 
     def _explained(self, excuse: str) -> None:

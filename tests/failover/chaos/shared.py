@@ -13,6 +13,7 @@ from tests.stores import EtcdServer, RedisServer, free_port
 
 MASTER = "m"
 _LIMIT = 30.0
+_SETTLED = 1.2  # s: longer than the sentinels take to miss a master
 _REDIS = {
     "min_replicas_to_write": "1",  # an old master that comes back alone must not take anything
     "min_replicas_max_lag": "2",
@@ -74,7 +75,8 @@ class Shared:
         self.settled()
 
     def settled(self) -> None:
-        """Waits until there is a master with a replica that is up to date, and the sentinels agree."""
+        """Waits until there has been for a while the same master with a replica that is up to date, and the
+        sentinels agree: they may take a restart for a failure, a moment later."""
 
         def whole() -> bool:
             master = self.master
@@ -87,8 +89,13 @@ class Shared:
                 and role[3] == "connected"
             )
 
-        _until(whole, "a master with its replica")
-        self._watched()
+        since, master = 0.0, None
+        while not since or time.monotonic() - since < _SETTLED:
+            _until(whole, "a master with its replica")
+            self._watched()
+            if self.master is not master:
+                since, master = time.monotonic(), self.master
+            time.sleep(0.05)
 
     def _watched(self) -> None:
         def all_see() -> bool:
