@@ -170,14 +170,14 @@ async def test_a_message_wakes_and_arrives(cluster: Cluster, providers: Provider
         await alice.register()
         await bob.come()
         await bob.close()
-        sending = asyncio.create_task(alice.message(bob.uri, "hello"))
+        await alice.message(bob.uri, "hello", 202)
         push = await pushed(providers.fcm, token)
         assert push["payload"]["message"]["android"]["data"]["loc-key"] == "IM_MSG"
         await bob.open(cluster.b.address("tcp"))
         await bob.come()
         request = await bob.expect_request("MESSAGE")
         bob.respond(request, 200, "OK")
-        await sending
+        assert request.body == b"hello"
 
 
 async def test_a_phone_of_a_node_that_died_is_woken_at_once(
