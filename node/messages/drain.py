@@ -73,7 +73,7 @@ class Drain:
         self.record = record
         for device, lane in tuple(self.lanes.items()):
             lane.found(reach.get(device), device in registered)
-            self._follow(lane, now)
+            self._follow(lane)
             if lane.reach is None and lane.copy is None:
                 del self.lanes[device]
         for device, way in reach.items():
@@ -240,20 +240,12 @@ class Drain:
         copies = (copy for copy in self.house.under_way.open(self.aor) if copy not in own)
         return {copy.device for copy in copies if record is None or not moved(copy, record)}
 
-    def _follow(self, lane: Lane, now: float) -> None:
-        """Its phone may have left the flow of the copy on its way: under the claim it goes with it, else the
-        store says first whether the phone is still owed it."""
-        if (
-            lane.copy is None
-            or lane.reach is None
-            or self.record is None
-            or not moved(lane.copy, self.record)
-        ):
-            return
-        if self.state == HELD and now < self.held_until:
-            lane.copy.moved(lane.reach.target, now)
-        else:
+    def _follow(self, lane: Lane) -> None:
+        """Its phone may have left the flow of the copy on its way. The store says first whether it is still
+        owed that: the node that was first to ask may have had its answer meanwhile."""
+        if lane.copy is not None and self.record is not None and moved(lane.copy, self.record):
             lane.copy = lane.owed = None
+            lane.put_down()
 
     def _hungry(self, now: float) -> list[Lane]:
         """Lanes that could hand out more than they hold."""

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from cluster.messages.pending import Owed
+from cluster.messages.pending import Mark, Owed
 from node.messages.copy import Copy
 from node.messages.marks import LINGER
 from node.messages.stored import request_of
@@ -169,6 +169,22 @@ def test_a_phone_that_moved_gets_what_the_store_says_it_is_still_owed(world: Wor
     assert [branch.target.flow_token for branch in a.asked] == ["f1", "f2"]
     a.answer(at=1)
     assert not world.kept and a.drains.idle
+
+
+def test_a_copy_does_not_follow_its_phone_when_another_node_had_the_answer(
+    world: World, a: Node, b: Node
+) -> None:
+    """A mark needs no claim: who sent the first copy may hear from the phone late."""
+    world.keep("m0", "m1")
+    world.register(flow="f1")
+    a.registered(PHONE)
+    b.confirm(AOR, (Mark("m0", PHONE, 200),), lambda _: None)
+    world.settle()
+    world.register(flow="f2")
+    a.registered(PHONE)
+    assert a.copies == ["m0", "m1"]
+    a.answer()
+    assert not world.kept
 
 
 @pytest.mark.parametrize("status", [200, 503])
