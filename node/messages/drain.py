@@ -172,7 +172,10 @@ class Drain:
         if now >= self.held_until:
             self._lose(self.house.claim_time, now)
             return
-        self._end_adopted(now)
+        if self._end_adopted(now):
+            self._go_on(now)
+            if self.state != HELD:
+                return
         self.house.extends.restart(self, now, self._extend)
         self.house.store.extend(self.aor, self.fence, partial(self._extended, self.fence, now))
         self.house.refresh(self, now)
@@ -308,14 +311,18 @@ class Drain:
         house.under_way.add(self.aor, pending.id, copy)
         copy.start(now)
 
-    def _end_adopted(self, now: float) -> None:
-        """Copies that others sent and taken along to a new flow: the others tell what became of them."""
+    def _end_adopted(self, now: float) -> bool:
+        """Copies that others sent and taken along to a new flow: the others tell what became of them. Whether
+        there was one."""
+        ended = False
         for lane in self.lanes.values():
             copy = lane.copy
             if copy is not None and copy.status:
+                ended = True
                 lane.copy = lane.owed = None
                 if copy.status in UNREACHABLE:
                     lane.rest(copy.status, None, self.house.retry, now)
+        return ended
 
     def _told(self, owed: Owed, copy: Copy, status: int, response: Message | None, now: float) -> None:
         """What became of a copy."""

@@ -201,7 +201,7 @@ def test_a_copy_of_another_that_is_taken_along_keeps_the_claim(
         a.under_way.remove(AOR, "m0", copy)
         if status == 200:
             a.drains.marks.confirm(owed, AOR, status)
-        a.drains.look(AOR, now)
+            a.drains.look(AOR, now)  # as attempts do: not when the device could not be asked
 
     target = a.target(world.record.bindings[0])
     copy = Copy(request_of(owed.pending.request), PHONE, target, a.ask, lambda hop: None, ended)
