@@ -317,3 +317,23 @@ def test_only_what_another_device_took_may_be_told_as_not_kept(
     if told:
         story.notes.not_kept.add("call-1")
     assert (story.wrong == []) is right
+
+
+@pytest.mark.parametrize(
+    ("status", "born", "node", "right"),
+    [
+        (200, 9.5, "a", True),
+        (202, 9.5, "a", False),  # it was stored
+        (200, 8.5, "a", False),  # registered before the cut
+        (200, 9.5, "b", False),  # another node was cut off
+    ],
+)
+def test_a_node_that_is_cut_off_cannot_know_a_new_device(
+    status: int, born: float, node: str, right: bool
+) -> None:
+    story = Story()
+    story.notes.register(OTHER, "bob", born)
+    story.fault("cut-redis", node, 9, 12)
+    story.sent(1, 10, status)
+    story.came(1, 10.5)
+    assert (story.wrong == []) is right

@@ -22,7 +22,8 @@ AFTER = 1.0  # s after a fault in which what it broke is still being put right
 TELLING = 2 * SWEEP  # s after an expiry in which the collector tells it
 MOMENT = 0.5  # s after which a node stores what a phone has not answered (node.messages.attempts)
 STORES = ("redis-restart", "redis-failover")
-NO_STORE = (*STORES, "cut-redis", "cut-both")
+CUTS = ("cut-redis", "cut-both")
+NO_STORE = (*STORES, *CUTS)
 
 
 @dataclass(slots=True)
@@ -47,6 +48,7 @@ class Verdict:
     retried: int = 0  # after a final answer other than 2xx
     expired: int = 0
     not_kept: int = 0  # one device took it, and it could not be stored for another
+    unseen: int = 0  # a node that was cut off could not know the device yet
     violations: list[Violation] = field(default_factory=list)
 
 
@@ -88,6 +90,8 @@ class _Ledger:
             self._verdict.owed += 1
             if any(one.status // 100 == 2 for one in self._copies(device, sent.number)):
                 self._verdict.delivered += 1
+            elif self._unseen(sent, device):
+                self._verdict.unseen += 1
             elif self._not_kept(sent):
                 self._verdict.not_kept += 1
             elif not sent.expires:
@@ -99,6 +103,19 @@ class _Ledger:
 
     def _copies(self, device: str, number: int) -> list[Arrival]:
         return self._seen.arrivals.get(device, {}).get(number, [])
+
+    def _unseen(self, sent: Sent, device: str) -> bool:
+        """Another device took it by a node that was cut off from Redis when this one registered for the first
+        time ever. What was answered 202 has no such excuse: who is new gets all that is stored."""
+        taken = next(one for one in sent.attempts if 200 <= one.status < 300)
+        _, registered = self._seen.registered[device]
+        return taken.status == 200 and any(
+            fault.kind in CUTS
+            and fault.node == taken.node
+            and fault.start <= registered
+            and taken.ended <= fault.end + AFTER
+            for fault in self._seen.faults
+        )
 
     def _not_kept(self, sent: Sent) -> bool:
         """A device took it, so the sender heard 200; a node told that it could not store it for the rest, as

@@ -24,6 +24,7 @@ def summary(result: Result) -> str:
         f"retried    {verdict.retried} copies that a device had refused for now",
         f"expired    {verdict.expired} copies, of messages that said so",
         f"not kept   {verdict.not_kept} copies, of messages that another device took while Redis was away",
+        f"unseen     {verdict.unseen} copies, for devices that a node which was cut off did not know yet",
         f"violations {len(verdict.violations)}",
         f"ghosts     {len(result.ghosts)}",
     ]
