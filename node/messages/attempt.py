@@ -11,7 +11,8 @@ Nothing is answered while it is being stored. From STORED on: a 2xx as soon as t
 copy is open any more or the sender has waited long enough. LOST (the queue is full, Redis is away ...): the
 2xx all the same, else the failure. So 202 is only ever said of what is stored, and whoever has not taken it
 by then is owed it: confirmed here when a copy that is still open is answered after all, else delivered by a
-drain.
+drain. Where a device has taken it and Redis was away, the store is asked again for a while: the others are
+owed it as much.
 """
 
 from __future__ import annotations
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 
 OPEN, TURN, STORING, STORED, LOST, DONE = range(6)
 FLOW_GONE = 430
+ONCE_MORE = 0.5  # seconds until Redis is asked again
+GIVEN_UP = 30.0  # seconds after which it is not
+MOST_LATER = 10_000  # messages of this node that wait for Redis so
 
 
 class Attempt:
@@ -45,8 +49,8 @@ class Attempt:
 
     __slots__ = (
         "_accepted", "_answered", "_asleep", "_at_submit", "_copies", "_enough", "_left", "_owed", "_pending",
-        "_reason", "_refusals", "_resolved", "_room", "_state", "_wake_ups", "ahead", "aor", "behind",
-        "request",
+        "_reason", "_refusals", "_resolved", "_room", "_state", "_until", "_wake_ups", "ahead", "aor",
+        "behind", "request",
     )  # fmt: skip
 
     def __init__(self, room: Attempts, request: Request) -> None:
@@ -68,6 +72,7 @@ class Attempt:
         self._pending: Pending | None = None
         self._owed: tuple[str, ...] = ()
         self._reason = ""  # why it is not stored
+        self._until = 0.0  # when Redis is not asked any more
         self._wake_ups: dict[str, WakeUp] | None = None
 
     def start(self, now: float) -> None:
@@ -210,16 +215,19 @@ class Attempt:
         if len(self.request.message.raw) > room.settings.max_size:
             self._lost("max_size", now)
             return
-        self._state = STORING
-        resolved = self._resolved or ()
-        self._at_submit = len(resolved)
         self._pending = pending = room.pending(self.request)
         for copy in self._copies:
             if not copy.status:
                 room.under_way.add(pending.aor, pending.id, copy)
+        self._submit(pending)
+
+    def _submit(self, pending: Pending) -> None:
+        room, resolved = self._room, self._resolved or ()
+        self._state = STORING
+        self._at_submit = len(resolved)
         others = room.not_for(self.request)
         room.storing(pending.aor, 1)
-        room.store.store(pending, owed, (*(copy.device for copy, _ in resolved), *others), self._stored)
+        room.store.store(pending, self._owed, (*(copy.device for copy, _ in resolved), *others), self._stored)
 
     def _stored(self, outcome: Stored | StoreUnavailable) -> None:
         room, pending = self._room, self._pending
@@ -227,8 +235,14 @@ class Attempt:
         now = room.clock()
         room.storing(pending.aor, -1)
         if isinstance(outcome, StoreUnavailable):
-            self._lost("redis", now)
-        elif outcome.refused:
+            if self._answered:
+                self._state = LOST
+                room.timers.after(ONCE_MORE, now, self._once_more)
+            else:
+                self._lost("redis", now)
+            return
+        room.later -= self._answered
+        if outcome.refused:
             self._lost(f"max_{'per_user' if outcome.refused == 'full' else outcome.refused}", now)
         else:
             self._state = STORED
@@ -240,14 +254,44 @@ class Attempt:
 
     def _lost(self, reason: str, now: float) -> None:
         self._state = LOST
-        pending = self._pending
-        self._pending = None
+        self._reason = reason
+        if reason != "redis":
+            self._give_up()
+        self._settle(now)
+
+    def _give_up(self) -> None:
+        self._forget()
+        self._room.not_kept(self.request, self._owed, self._reason)
+
+    def _forget(self) -> None:
+        pending, self._pending = self._pending, None
         if pending is not None:
             for copy in self._copies:
                 self._room.under_way.remove(pending.aor, pending.id, copy)
-        self._room.not_kept(self.request, self._owed, reason)
-        self._reason = reason
-        self._settle(now)
+
+    # -- a device has it, and Redis was away
+
+    def _later(self, now: float) -> None:
+        """The sender is content; the other devices are owed it all the same."""
+        room = self._room
+        if room.later >= MOST_LATER:
+            self._give_up()
+            return
+        room.later += 1
+        self._until = now + GIVEN_UP
+        room.timers.after(ONCE_MORE, now, self._once_more)
+
+    def _once_more(self, now: float) -> None:
+        owed, pending = self._missing(), self._pending
+        if owed and pending is not None and now < self._until:
+            self._owed = owed
+            self._submit(pending)
+            return
+        self._room.later -= 1
+        if owed:
+            self._give_up()
+        else:
+            self._forget()
 
     # -- after it is stored
 
@@ -321,6 +365,11 @@ class Attempt:
             request.reply(202, now)
         else:
             room.refuse(request, self._reason, now)
+        if self._state == LOST and self._reason == "redis":
+            if message is None:
+                self._give_up()
+            else:
+                self._later(now)
 
 
 def is_named(binding: Binding) -> bool:

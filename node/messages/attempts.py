@@ -83,6 +83,7 @@ class Attempts:
         self._alone = alone
         self._lones: deque[tuple[float, Lone]] = deque()  # in the order in which they came
         self._ticking = False
+        self.later = 0  # messages that a device has, and that Redis is to be told of for the others
         self._storing: dict[str, int] = {}  # messages on their way to the store
 
     def take(self, request: Request) -> None:

@@ -403,6 +403,52 @@ async def test_without_redis_a_silent_device_may_take_it_until_the_sender_has_wa
     assert done(node)
 
 
+async def test_what_a_device_took_while_redis_was_away_is_kept_for_the_others(node: Playbook) -> None:
+    asleep(node, FCM, "tablet")
+    node.store.away = True
+    await node.run(
+        """
+        >> alice MESSAGE sip:bob@example.org
+        << bob MESSAGE
+        >> bob 200
+        << alice 200
+        .. 3
+        == nothing
+        """
+    )
+    node.store.away = False
+    await node.run(
+        """
+        .. 0.6
+        << store keeps normal <urn:tablet>
+        << push data message
+        .. 40
+        == nothing
+        """
+    )
+    assert not [event for event in node.events if isinstance(event, MessageNotKept)]
+    assert done(node)
+
+
+async def test_it_is_said_when_redis_stays_away(node: Playbook) -> None:
+    asleep(node, FCM, "tablet")
+    node.store.away = True
+    await node.run(
+        """
+        >> alice MESSAGE sip:bob@example.org
+        << bob MESSAGE
+        >> bob 200
+        << alice 200
+        .. 32
+        == nothing
+        """
+    )
+    (event,) = [event for event in node.events if isinstance(event, MessageNotKept)]
+    assert (event.devices, event.reason) == (("<urn:tablet>",), "redis")
+    node.store.away = False
+    await node.run(".. 5\n== nothing")
+
+
 async def test_who_took_it_counts_even_if_the_rest_could_not_be_stored(node: Playbook) -> None:
     asleep(node, FCM, "tablet")
     node.store.refuse = "full"
